@@ -1,0 +1,150 @@
+"""The only module that knows httpx: one exchange with a vendor, as a value.
+
+An exchange ends as an `Answer` (somebody answered, whatever the status) or as a `NoAnswer`.
+A `NoAnswer` says whether the request can have reached the other side: `not_sent` is true only
+for the three errors that httpx raises before the first byte leaves (measured against a bare
+socket server, see tests/wire/test_outcome_table.py); everything else may have been acted on.
+Nothing here tries again, and no redirect is followed: a redirect could carry credentials away.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `headers` has lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """No complete answer came back.
+
+    Attributes:
+        not_sent: true if it is certain that no byte of the request left.
+        reason: what happened, for a person, without addresses or credentials.
+    """
+
+    not_sent: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """In seconds. `total_s` bounds each wait for bytes, not the whole exchange."""
+
+    connect_s: float
+    total_s: float
+
+
+class Http:
+    """A pool of connections to one vendor host.
+
+    Args:
+        base_url: scheme, host and optional path; certificates are always verified.
+        timeouts: see `Timeouts`.
+        max_connections: most connections at once; a request beyond that waits `connect_s`.
+        user_agent: names the program, its version and the installation.
+        transport: a test's own transport instead of the network.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeouts: Timeouts,
+        max_connections: int,
+        user_agent: str,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.host = urlsplit(base_url).netloc.rpartition("@")[2]
+        self._base = base_url.rstrip("/")
+        limits = httpx.Limits(
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            # Idle connections are dropped before usual proxies (60 s) drop them under our feet:
+            # a POST on a dying connection would be a doubt for nothing.
+            keepalive_expiry=20.0,
+        )
+        self._client = httpx.Client(
+            headers={"User-Agent": user_agent},
+            timeout=httpx.Timeout(timeouts.total_s, connect=timeouts.connect_s, pool=timeouts.connect_s),
+            limits=limits,
+            follow_redirects=False,
+            transport=transport,
+        )
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | list[tuple[str, str | int]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        basic: tuple[str, str] | None = None,
+    ) -> Answer | NoAnswer:
+        """Send one request and wait for its whole answer; never raises for the network's sake.
+
+        Args:
+            method: an HTTP method.
+            path: joined to the base address; a full address is taken as it is.
+            params: the query; encoded here.
+            headers: added to the pool's own.
+            content: the body.
+            basic: user name and password for HTTP Basic.
+        """
+        url = path if "://" in path else self._base + path
+        # A params of None keeps a query that stands in the address; an empty dict would erase it.
+        query = httpx.QueryParams(list(params.items()) if isinstance(params, Mapping) else params)
+        try:
+            response = self._client.request(
+                method,
+                url,
+                params=query if params else None,
+                headers=dict(headers) if headers else None,
+                content=content,
+                auth=httpx.BasicAuth(*basic) if basic else None,
+            )
+        except NOT_SENT as error:
+            return NoAnswer(not_sent=True, reason=_reason(error))
+        except httpx.RequestError as error:  # every other error of the exchange itself
+            return NoAnswer(not_sent=False, reason=_reason(error))
+        return Answer(response.status_code, response.headers, response.content)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _reason(error: httpx.RequestError) -> str:
+    name = type(error).__name__
+    sentence = _SENTENCES.get(name, "the connection failed")
+    text = str(error).strip()
+    return f"{sentence} ({name}: {text})" if text else f"{sentence} ({name})"
+
+
+_SENTENCES = {
+    "ConnectError": "no connection could be made",
+    "ConnectTimeout": "no connection could be made in time",
+    "PoolTimeout": "all connections were busy",
+    "ReadTimeout": "the answer did not come in time",
+    "WriteTimeout": "the request could not be sent in time",
+    "ReadError": "the connection broke before the answer came",
+    "WriteError": "the connection broke while the request was being sent",
+    "CloseError": "the connection broke while it was being closed",
+    "RemoteProtocolError": "the connection was closed before the answer was complete",
+    "LocalProtocolError": "the request could not be sent",
+    "ProxyError": "the proxy refused",
+    "UnsupportedProtocol": "the address has no usable scheme",
+    "DecodingError": "the answer was damaged",
+    "TooManyRedirects": "the other side kept redirecting",
+}

@@ -1,0 +1,105 @@
+"""Logging: structlog, human on a terminal, JSON elsewhere, and no secret in any line.
+
+Every line passes `redact`. A secret is registered once, when it is resolved or received
+(`keep_secret`), and is then replaced wherever it appears: in messages, values, vendor bodies,
+addresses and tracebacks.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import MutableMapping
+from typing import Any, cast
+from urllib.parse import quote
+
+import structlog
+
+_HIDDEN = "[hidden]"
+_MIN_SECRET_CHARS = 4  # shorter ones would hide half of every line
+_secrets: set[str] = set()
+
+
+def keep_secret(value: str) -> None:
+    """Register a secret; from now on it never appears in a log line or in `redact`'s result."""
+    if len(value) >= _MIN_SECRET_CHARS:
+        _secrets.add(value)
+        _secrets.add(quote(value, safe=""))
+
+
+def redact(text: str) -> str:
+    """The text with every registered secret replaced, longest first."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        if secret in text:
+            text = text.replace(secret, _HIDDEN)
+    return text
+
+
+def _redact_value(value: Any) -> Any:  # noqa: ANN401  # log values are of any type
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(str(key)): _redact_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redact_value(item) for item in value]
+    if isinstance(value, int | float | bool) or value is None:
+        return value
+    return redact(str(value))
+
+
+def _redact_event(
+    _logger: Any,  # noqa: ANN401  # structlog's signature
+    _method: str,
+    event: MutableMapping[str, Any],
+) -> MutableMapping[str, Any]:
+    for key in list(event):
+        if key != "exc_info":
+            event[key] = _redact_value(event[key])
+    return event
+
+
+def configure_logging(level: str | None = None, *, json: bool | None = None) -> None:
+    """Send all log lines, ours and the libraries', to standard error.
+
+    Args:
+        level: a level's name; `TILLBRIDGE_LOG_LEVEL`, else info, where it is left out.
+        json: one JSON document per line; where left out, yes unless standard error is a terminal.
+    """
+    name = (level or os.environ.get("TILLBRIDGE_LOG_LEVEL") or "info").upper()
+    number = logging.getLevelNamesMapping().get(name, logging.INFO)
+    as_json = not sys.stderr.isatty() if json is None else json
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _redact_event,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(number)
+    for noisy in ("httpx", "httpcore", "apscheduler", "alembic"):
+        # Their lines name whole addresses with query strings; ours say the same in words.
+        logging.getLogger(noisy).setLevel(max(number, logging.WARNING))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger whose first argument is the event's name and whose keywords are its values."""
+    return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(name))
