@@ -61,18 +61,3 @@ def _read_boot_id() -> str:
     except OSError:
         # Without the kernel's id, the hour of the boot is the best name for it that there is.
         return f"boot-{round((time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)) / 3600)}"
-
-
-def epoch_ms(moment: datetime) -> int:
-    """Milliseconds since the epoch, rounded down; exact, no float involved."""
-    delta = moment - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
-
-
-def from_epoch_ms(value: int) -> datetime:
-    """The inverse of `epoch_ms`, aware, UTC."""
-    seconds, ms = divmod(value, 1000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ms * 1000)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

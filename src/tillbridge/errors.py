@@ -92,8 +92,6 @@ class ConfigError(TillbridgeError):
 
     exit_code = 78
 
-    def __init__(
-        self, message: str, remedy: str = "", *, problems: Sequence[Problem] = ()
-    ) -> None:
+    def __init__(self, message: str, remedy: str = "", *, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message, remedy)
         self.problems = tuple(problems)

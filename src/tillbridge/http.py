@@ -7,7 +7,7 @@ socket server, see tests/wire/test_outcome_table.py); everything else may have b
 Nothing here tries again, and no redirect is followed: a redirect could carry credentials away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -77,7 +77,9 @@ class Http:
         )
         self._client = httpx.Client(
             headers={"User-Agent": user_agent},
-            timeout=httpx.Timeout(timeouts.total_s, connect=timeouts.connect_s, pool=timeouts.connect_s),
+            timeout=httpx.Timeout(
+                timeouts.total_s, connect=timeouts.connect_s, pool=timeouts.connect_s
+            ),
             limits=limits,
             follow_redirects=False,
             transport=transport,
@@ -88,7 +90,7 @@ class Http:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str | int] | list[tuple[str, str | int]] | None = None,
+        params: Mapping[str, str | int] | Sequence[tuple[str, str | int]] | None = None,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         basic: tuple[str, str] | None = None,
@@ -105,7 +107,8 @@ class Http:
         """
         url = path if "://" in path else self._base + path
         # A params of None keeps a query that stands in the address; an empty dict would erase it.
-        query = httpx.QueryParams(list(params.items()) if isinstance(params, Mapping) else params)
+        pairs = params.items() if isinstance(params, Mapping) else (params or ())
+        query = httpx.QueryParams(tuple(pairs))
         try:
             response = self._client.request(
                 method,

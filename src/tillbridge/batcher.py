@@ -1,0 +1,202 @@
+"""What goes in the next requests. Pure.
+
+A *batch* is one POST of up to 100 transactions; its *part* at one Connecteam location is decided
+by itself should the answer be lost. All that can be seen of a lost request is the total of a day,
+so every part is made such that totals can tell what became of it:
+
+- its rows have one sign, so that no two of them cancel out;
+- rows of amount zero are neither first nor last in it, so that a request applied up to some row
+  cannot look whole (a part without other rows is the exception: totals say nothing about it);
+- it is compact in time, so that one late sale does not stretch the days that must be read, or
+  the window that may have to be replaced.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from tillbridge.sale import Transaction
+from tillbridge.states import Lane
+
+MAX_ROWS = 100
+"""Connecteam's limit for one request."""
+
+MAX_GAP_S = 3 * 86_400
+MAX_SPAN_S = 14 * 86_400
+
+
+class Row(NamedTuple):
+    """A sale that waits.
+
+    Attributes:
+        sale_id: the ledger's id.
+        transaction: what to send.
+        lane: live sales go before backfilled ones.
+        fence: rows that share a fence go together and alone, to find a row that is refused.
+    """
+
+    sale_id: int
+    transaction: Transaction
+    lane: Lane
+    fence: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one request at one Connecteam location, in the order in which they are sent."""
+
+    location_id: int
+    rows: tuple[Row, ...]
+
+    @property
+    def total(self) -> int:
+        """The sum of the amounts, in minor units."""
+        return sum(row.transaction.amount for row in self.rows)
+
+    @property
+    def first_created(self) -> int:
+        return min(row.transaction.created_at for row in self.rows)
+
+    @property
+    def last_created(self) -> int:
+        return max(row.transaction.created_at for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    parts: tuple[Part, ...]
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for part in self.parts for row in part.rows]
+
+    @property
+    def location_ids(self) -> frozenset[int]:
+        return frozenset(part.location_id for part in self.parts)
+
+
+def plan(rows: Sequence[Row], *, only_full: frozenset[Lane] = frozenset()) -> list[Batch]:
+    """Put waiting rows into as few requests as the rules above allow.
+
+    Args:
+        rows: the sales that wait.
+        only_full: lanes of which more rows are on their way; their incomplete parts stay back.
+
+    Returns:
+        Batches in the order in which they should go: live first, oldest first.
+    """
+    chunks = sorted(_chunks(rows), key=_urgency)
+    batches: list[list[Part]] = []
+    for lane, fenced, part in chunks:
+        alone = fenced or len(part.rows) == MAX_ROWS
+        if not alone and lane in only_full:
+            continue
+        home = None if alone else _first_fit(batches, part)
+        if home is None:
+            home = []
+            batches.append(home)
+        home.append(part)
+    return [Batch(tuple(parts)) for parts in batches]
+
+
+def halves(rows: Sequence[Row]) -> list[Sequence[Row]]:
+    """Two groups in which to look for a row that was refused without being named."""
+    middle = len(rows) // 2
+    return [rows[:middle], rows[middle:]] if middle else [rows]
+
+
+_Chunk = tuple[Lane, bool, Part]
+
+
+def _urgency(chunk: _Chunk) -> tuple[bool, bool, int]:
+    lane, fenced, part = chunk
+    return (lane is not Lane.LIVE, fenced, part.first_created)
+
+
+def _first_fit(batches: list[list[Part]], part: Part) -> list[Part] | None:
+    for parts in batches:
+        room = MAX_ROWS - sum(len(other.rows) for other in parts)
+        strangers = all(other.location_id != part.location_id for other in parts)
+        fenced = any(row.fence is not None for other in parts for row in other.rows)
+        if len(part.rows) <= room and strangers and not fenced:
+            return parts
+    return None
+
+
+def _chunks(rows: Sequence[Row]) -> Iterator[_Chunk]:
+    fenced: dict[tuple[Lane, int, int], list[Row]] = defaultdict(list)
+    free: dict[tuple[Lane, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.fence is None:
+            free[row.lane, row.transaction.location_id].append(row)
+        else:
+            fenced[row.lane, row.transaction.location_id, row.fence].append(row)
+    for (lane, location_id, _fence), members in fenced.items():
+        for chunk in _parts_of(members):
+            yield lane, True, Part(location_id, chunk)
+    for (lane, location_id), members in free.items():
+        for chunk in _parts_of(members):
+            yield lane, False, Part(location_id, chunk)
+
+
+def _parts_of(rows: Iterable[Row]) -> Iterator[tuple[Row, ...]]:
+    """Cut one location's rows into parts by sign, size and time."""
+    gains: list[Row] = []
+    losses: list[Row] = []
+    zeros: list[Row] = []
+    for row in rows:
+        amount = row.transaction.amount
+        (gains if amount > 0 else losses if amount < 0 else zeros).append(row)
+    # Rows of amount zero ride along with the larger side, where they rarely need a request.
+    host, other = (gains, losses) if len(gains) >= len(losses) else (losses, gains)
+    for chunk in _cut(host + zeros):
+        yield from _arrange(chunk)
+    for chunk in _cut(other):
+        yield tuple(chunk)
+
+
+def _cut(rows: list[Row]) -> Iterator[list[Row]]:
+    rows.sort(key=lambda row: (row.transaction.created_at, row.sale_id))
+    chunk: list[Row] = []
+    for row in rows:
+        if chunk and (len(chunk) == MAX_ROWS or not _is_near(chunk, row)):
+            yield chunk
+            chunk = []
+        chunk.append(row)
+    if chunk:
+        yield chunk
+
+
+def _is_near(chunk: list[Row], row: Row) -> bool:
+    created = row.transaction.created_at
+    gap_s = created - chunk[-1].transaction.created_at
+    span_s = created - chunk[0].transaction.created_at
+    return gap_s <= MAX_GAP_S and span_s <= MAX_SPAN_S
+
+
+def _arrange(chunk: list[Row]) -> Iterator[tuple[Row, ...]]:
+    """Put the zeros inside; where fewer than two other rows could enclose them, apart."""
+    zeros = [row for row in chunk if row.transaction.amount == 0]
+    others = [row for row in chunk if row.transaction.amount != 0]
+    if not zeros:
+        yield tuple(others)
+    elif len(others) >= 2:
+        yield (others[0], *zeros, *others[1:])
+    else:
+        if others:
+            yield tuple(others)
+        yield tuple(zeros)
+
+
+def is_sound(part: Part) -> bool:
+    """Whether a part obeys the rules at the top of this module; asserted before it is sent."""
+    amounts = [row.transaction.amount for row in part.rows]
+    stamps = sorted(row.transaction.created_at for row in part.rows)
+    one_sign = all(a >= 0 for a in amounts) or all(a <= 0 for a in amounts)
+    enclosed = not any(amounts) or (amounts[0] != 0 and amounts[-1] != 0)
+    near = all(b - a <= MAX_GAP_S for a, b in pairwise(stamps))
+    at_home = all(row.transaction.location_id == part.location_id for row in part.rows)
+    sized = 0 < len(part.rows) <= MAX_ROWS
+    return one_sign and enclosed and near and at_home and sized

@@ -1,0 +1,189 @@
+"""Sale -> transaction: why this amount, this sign, this type. Pure.
+
+Two steps. `summarise` adds a sale up exactly as Lightspeed reported it; `map_sale` applies the
+rules of the configuration to that. Sources: Lightspeed's reference for K-Series sales (amounts
+are after discounts, a voided item is an extra negative line, a child line has its own amount),
+Connecteam's reference for transactions (whole seconds, amount before tax).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import time
+from decimal import Decimal
+from functools import cached_property
+from hashlib import blake2b
+from zoneinfo import ZoneInfo
+
+from tillbridge.days import epoch_ms, epoch_s, evening_stamp
+from tillbridge.money import UnknownCurrency, UnreadableAmount, minor_digits, parse_amount, to_minor
+from tillbridge.sale import (
+    MANUAL,
+    GroupName,
+    Quarantined,
+    Sale,
+    SaleLine,
+    SaleType,
+    Skipped,
+    Summary,
+    Sums,
+    Transaction,
+)
+
+RULES_VERSION = 1
+"""Raised whenever the code of this module would map the same sale differently."""
+
+_KNOWN_TYPES = frozenset(SaleType)
+_ZERO = Decimal(0)
+_NO_GROUP = GroupName()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the configuration decides for one location.
+
+    Attributes:
+        connecteam_id: the Connecteam location that the sales go to.
+        currency: used where no line names one.
+        zone: the location's time zone.
+        day_starts_at: local time at which a business day begins.
+        evening_date: stamp sales closed before `day_starts_at` on the evening's date.
+        service_charge: add the lines' old-style service charge to the net amount.
+        unknown_as_manual: send an unknown type as MANUAL instead of setting it aside.
+        skip_types: types that are left out, upper case.
+        skip_groups: accounting groups that are left out, names or codes, case-folded.
+    """
+
+    connecteam_id: int
+    currency: str
+    zone: ZoneInfo
+    day_starts_at: time = time(5)
+    evening_date: bool = False
+    service_charge: bool = False
+    unknown_as_manual: bool = False
+    skip_types: frozenset[str] = field(default_factory=frozenset)
+    skip_groups: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def version(self) -> str:
+        """Names this set of rules: the code's version and a fingerprint of the settings."""
+        settings = (
+            self.connecteam_id,
+            self.currency,
+            self.zone.key,
+            self.day_starts_at.isoformat(),
+            self.evening_date,
+            self.service_charge,
+            self.unknown_as_manual,
+            sorted(self.skip_types),
+            sorted(self.skip_groups),
+        )
+        return f"{RULES_VERSION}-{blake2b(repr(settings).encode(), digest_size=4).hexdigest()}"
+
+
+def summarise(sale: Sale) -> Summary | Quarantined:
+    """Add a sale up as it came; or say why that cannot be done."""
+    if sale.closed is None:
+        return Quarantined("the sale has no closing time (timeClosed)")
+    if not sale.type:
+        return Quarantined("the sale has no type")
+    groups: dict[GroupName, Sums] = {}
+    currencies: set[str] = set()
+    for index, line in enumerate(sale.lines or ()):
+        try:
+            sums = _sum_line(line)
+        except _UnreadableField as problem:
+            return Quarantined(f"salesLines[{index}].{problem.args[0]}")
+        name = _group_name(line)
+        groups[name] = groups[name] + sums if name in groups else sums
+        if line.currency:
+            currencies.add(line.currency.strip().upper())
+    if len(currencies) > 1:
+        return Quarantined(f"the sale has more than one currency: {', '.join(sorted(currencies))}")
+    currency = currencies.pop() if currencies else None
+    digest = _digest(sale.type, epoch_ms(sale.closed), groups, currency)
+    return Summary(sale.type, sale.closed, groups, currency, digest)
+
+
+def map_sale(summary: Summary, rules: Rules) -> Transaction | Skipped | Quarantined:
+    """Apply the rules of a location: one transaction, or why there is none."""
+    sale_type = summary.type
+    if sale_type in rules.skip_types:
+        return Skipped(f"sales of type {sale_type} are left out by the configuration")
+    if sale_type not in _KNOWN_TYPES:
+        if not rules.unknown_as_manual:
+            return Quarantined(f"the type {sale_type[:40]!r} is not one that Connecteam knows")
+        sale_type = MANUAL
+    currency = summary.currency or rules.currency
+    try:
+        digits = minor_digits(currency)
+    except UnknownCurrency:
+        return Quarantined(f"{currency[:12]!r} is not a currency of ISO 4217")
+    kept = _kept(summary, rules)
+    net = kept.net + kept.service_charge if rules.service_charge else kept.net
+    closed = summary.closed
+    if rules.evening_date:
+        closed = evening_stamp(closed, rules.zone, rules.day_starts_at)
+    return Transaction(
+        location_id=rules.connecteam_id,
+        sale_type=sale_type,
+        created_at=epoch_s(closed),
+        amount=to_minor(net, digits),
+        tax=to_minor(kept.tax, digits),
+        currency=currency,
+    )
+
+
+def _kept(summary: Summary, rules: Rules) -> Sums:
+    if not rules.skip_groups:
+        return summary.total
+    return sum(
+        (sums for group, sums in summary.groups.items() if not _is_skipped(group, rules)), Sums()
+    )
+
+
+def _is_skipped(group: GroupName, rules: Rules) -> bool:
+    return group.name.casefold() in rules.skip_groups or group.code.casefold() in rules.skip_groups
+
+
+class _UnreadableField(Exception):  # noqa: N818  # a jump inside this module, not an error of it
+    """Carries `field: reason`."""
+
+
+def _sum_line(line: SaleLine) -> Sums:
+    net = _amount(line.net, "totalNetAmountWithoutTax")
+    if line.net is None and line.gross is not None and _amount(line.gross, "totalNetAmountWithTax"):
+        # The line cost something, and what is missing is just the figure that counts.
+        raise _UnreadableField("totalNetAmountWithoutTax: missing, though the line has an amount")
+    return Sums(
+        net,
+        _amount(line.tax, "taxAmount"),
+        _amount(line.service_charge, "serviceCharge"),
+    )
+
+
+def _amount(text: str | None, name: str) -> Decimal:
+    if text is None:
+        return _ZERO
+    try:
+        return parse_amount(text)
+    except UnreadableAmount:
+        raise _UnreadableField(f"{name}: {text[:40]!r} is not an amount") from None
+
+
+def _group_name(line: SaleLine) -> GroupName:
+    group = line.group
+    if group is None:
+        return _NO_GROUP
+    return GroupName((group.name or "").strip(), (group.code or "").strip())
+
+
+def _digest(
+    sale_type: str, closed_ms: int, groups: dict[GroupName, Sums], currency: str | None
+) -> bytes:
+    plain: Callable[[Decimal], str] = lambda amount: format((amount + 0).normalize(), "f")  # noqa: E731
+    rows = sorted(
+        (group.name, group.code, plain(sums.net), plain(sums.tax), plain(sums.service_charge))
+        for group, sums in groups.items()
+    )
+    content = repr((sale_type, closed_ms, rows, currency)).encode()
+    return blake2b(content, digest_size=16).digest()

@@ -1,0 +1,71 @@
+"""Money: exact decimals in, whole minor units out, rounded in one place.
+
+Amounts arrive as decimal strings, are added as `Decimal`, and are rounded once per sale,
+half-even, to the currency's minor unit of ISO 4217. From then on they are integers of minor
+units (cents, pence), so that sums over thousands of sales stay exact.
+"""
+
+import re
+from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
+
+from iso4217 import Currency
+
+# Up to fifteen digits before the point: more is no restaurant's bill, and everything that is
+# ever summed stays far below the 28 digits that Decimal keeps exactly.
+_AMOUNT = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
+
+
+class UnreadableAmount(ValueError):
+    """The text is not a plain decimal number."""
+
+
+class UnknownCurrency(ValueError):
+    """The code is not a currency of ISO 4217 that has a minor unit."""
+
+
+@lru_cache(maxsize=8192)
+def parse_amount(text: str) -> Decimal:
+    """A decimal string as Lightspeed sends it, exactly.
+
+    Raises:
+        UnreadableAmount: exponents, separators, blanks, NaN and the like are not amounts.
+    """
+    if not _AMOUNT.fullmatch(text):
+        raise UnreadableAmount(text[:40])
+    return Decimal(text)
+
+
+@lru_cache(maxsize=256)
+def minor_digits(currency: str) -> int:
+    """Digits after the point in this currency (2 for EUR, 0 for JPY, 3 for KWD), by ISO 4217.
+
+    Raises:
+        UnknownCurrency: no such code, or one without a minor unit (gold, test codes).
+    """
+    try:
+        exponent = Currency(currency).exponent
+    except ValueError:
+        raise UnknownCurrency(currency) from None
+    if exponent is None:
+        raise UnknownCurrency(currency)
+    return int(exponent)
+
+
+def to_minor(amount: Decimal, digits: int) -> int:
+    """Round half-even to whole minor units. The only place where money is rounded."""
+    return int(amount.scaleb(digits).to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
+def from_minor(minor: int, digits: int) -> Decimal:
+    """The exact amount of so many minor units."""
+    return Decimal(minor).scaleb(-digits)
+
+
+def minor_text(minor: int, digits: int) -> str:
+    """The amount as a plain decimal number, `-8.30`; also valid as a JSON number."""
+    if digits == 0:
+        return str(minor)
+    whole, fraction = divmod(abs(minor), 10**digits)
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{whole}.{fraction:0{digits}d}"

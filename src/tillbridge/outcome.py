@@ -1,0 +1,255 @@
+"""What does an answer to a POST prove? One table. Pure.
+
+Connecteam offers no idempotency key and no read-back, so the answer is all there is, and it is
+taken at its word only where its shape leaves no room:
+
+| answer                                            | outcome                                  |
+|---------------------------------------------------|------------------------------------------|
+| no connection was made                            | not sent                                 |
+| 200, every row echoed once, ids distinct          | accepted                                 |
+| 200, some rows echoed, nothing else               | those accepted, the rest unknown         |
+| 200 with anything else (HTML, "Too many requests")| unknown                                  |
+| 422 naming fields of the request                  | refused: these rows, or one to be found  |
+| 401, or 403                                       | refused: the credentials                 |
+| 429                                               | refused: not now                         |
+| another 4xx to a request of one row               | refused: this row                        |
+| another 4xx to a request of several rows          | unknown, until shown that nothing is written |
+| 3xx, 5xx, a cut or late answer, a broken connection | unknown                                |
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from tillbridge.money import UnknownCurrency, minor_digits, to_minor
+from tillbridge.sale import Transaction
+
+
+class EchoedRow(NamedTuple):
+    """A transaction as Connecteam says that it made it; tax and currency may be left out."""
+
+    transaction_id: str
+    location_id: int
+    sale_type: str
+    created_at: int
+    amount: Decimal
+    tax: Decimal | None
+    currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """200 with a decoded list of transactions."""
+
+    rows: tuple[EchoedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One entry of a validation error: which row (None if it names none), which field, why."""
+
+    position: int | None
+    field: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationError:
+    """422 in the documented form."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherAnswer:
+    """Any other answer: its status and what it says, for a person."""
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No complete answer."""
+
+    not_sent: bool
+    reason: str
+
+
+Shape = Echo | ValidationError | OtherAnswer | Silence
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`ids[i]` is the transaction id of the i-th row sent."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRefused:
+    """Nothing was written. `faults` maps positions to reasons; empty if no row was named."""
+
+    faults: dict[int, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocationsRefused:
+    """Nothing was written: Connecteam does not know these locations."""
+
+    location_ids: frozenset[int]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsNotAccepted:
+    """Nothing was written: the key, its scope or the account's right to the interface."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Nothing was written: too many requests."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Nothing can have been written: no connection was made."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Anything may have happened. `ids` holds what is certain: row positions that were echoed."""
+
+    reason: str
+    ids: dict[int, str]
+
+
+Outcome = (
+    Accepted
+    | RowsRefused
+    | LocationsRefused
+    | CredentialsNotAccepted
+    | Throttled
+    | NotSent
+    | Unknown
+)
+
+
+def judge(sent: Sequence[Transaction], shape: Shape) -> Outcome:
+    """Decide what an answer to a POST of these rows proves."""
+    match shape:
+        case Echo(rows):
+            return _judge_echo(sent, rows)
+        case ValidationError(faults):
+            return _judge_faults(sent, faults)
+        case OtherAnswer(status, text):
+            return _judge_status(len(sent), status, text)
+        case Silence(True, reason):
+            return NotSent(reason)
+        case Silence(_, reason):
+            return Unknown(reason, {})
+
+
+def _judge_status(count: int, status: int, text: str) -> Outcome:
+    said = f"{status}: {text}" if text else str(status)
+    if status in (401, 403):
+        return CredentialsNotAccepted(said)
+    if status == 429:
+        return Throttled(said)
+    if 400 <= status < 500 and count == 1:
+        return RowsRefused({0: said}, said)
+    return Unknown(f"Connecteam answered {said}", {})
+
+
+def _judge_faults(sent: Sequence[Transaction], faults: Sequence[Fault]) -> Outcome:
+    reason = "; ".join(sorted({fault.message for fault in faults}))[:300]
+    places = {f.position for f in faults if f.position is not None and f.position < len(sent)}
+    wrong_places = {
+        f.position
+        for f in faults
+        if f.field == "locationId" and f.position is not None and f.position < len(sent)
+    }
+    if wrong_places:
+        # An id that Connecteam does not know is wrong for all of its rows: setting the rows
+        # aside one by one would bury one mistake of the configuration under a day of sales.
+        ids = frozenset(sent[place].location_id for place in wrong_places)
+        return LocationsRefused(ids, reason)
+    if len(sent) == 1:
+        places = {0}
+    return RowsRefused({place: _why(faults, place) or reason for place in places}, reason)
+
+
+def _why(faults: Sequence[Fault], place: int) -> str:
+    return "; ".join(
+        f"{f.field}: {f.message}" if f.field else f.message for f in faults if f.position == place
+    )[:300]
+
+
+def _judge_echo(sent: Sequence[Transaction], rows: Sequence[EchoedRow]) -> Outcome:
+    ids = [row.transaction_id for row in rows]
+    if len(set(ids)) != len(ids) or not all(ids):
+        return Unknown("the answer repeats a transaction id or leaves one out", {})
+    matched = _match(sent, rows)
+    if matched is None:
+        return Unknown("the answer lists transactions that were not sent", {})
+    if len(matched) < len(sent):
+        reason = f"the answer lists {len(matched)} of the {len(sent)} transactions sent"
+        return Unknown(reason, matched)
+    return Accepted(tuple(matched[place] for place in range(len(sent))))
+
+
+def _match(sent: Sequence[Transaction], rows: Sequence[EchoedRow]) -> dict[int, str] | None:
+    """Match echoed rows to sent ones by value, whatever their order; None if one fits nowhere."""
+    waiting: dict[tuple[int, str, int, int], list[int]] = defaultdict(list)
+    for place, row in enumerate(sent):
+        waiting[row.location_id, row.sale_type, row.created_at, row.amount].append(place)
+    matched: dict[int, str] = {}
+    # Rows that say more are matched first, so that a row without tax takes what they leave.
+    for echoed in sorted(rows, key=lambda row: (row.tax is None) + (row.currency is None)):
+        free = _take(waiting, sent, echoed)
+        if free is None:
+            return None
+        matched[free] = echoed.transaction_id
+    return matched
+
+
+def _take(
+    waiting: dict[tuple[int, str, int, int], list[int]],
+    sent: Sequence[Transaction],
+    row: EchoedRow,
+) -> int | None:
+    for amount in _minor_candidates(sent, row):
+        places = waiting.get((row.location_id, row.sale_type, row.created_at, amount), [])
+        for place in places:
+            if _agrees(sent[place], row):
+                places.remove(place)
+                return place
+    return None
+
+
+def _minor_candidates(sent: Sequence[Transaction], row: EchoedRow) -> list[int]:
+    currencies = {row.currency} if row.currency else {tx.currency for tx in sent}
+    found = []
+    for currency in currencies:
+        try:
+            found.append(to_minor(row.amount, minor_digits(currency)))
+        except UnknownCurrency:
+            continue
+    return found
+
+
+def _agrees(transaction: Transaction, row: EchoedRow) -> bool:
+    if row.currency is not None and row.currency != transaction.currency:
+        return False
+    return row.tax is None or (
+        to_minor(row.tax, minor_digits(transaction.currency)) == transaction.tax
+    )

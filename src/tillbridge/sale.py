@@ -1,0 +1,159 @@
+"""What a sale is, for the mapper: the shape it reads, and the values it makes of it.
+
+`Sale`, `SaleLine` and `AccountingGroup` are the shapes of what Lightspeed reports (an *account*);
+the wire models have them. `Summary` is a sale added up exactly as it came, before any rule of
+ours. `Transaction` is what Connecteam is to hold for it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+
+class SaleType(StrEnum):
+    """Lightspeed's types of account; Connecteam takes the same words."""
+
+    SALE = "SALE"
+    VOID = "VOID"
+    RECALL = "RECALL"
+    REFUND = "REFUND"
+    SPLIT = "SPLIT"
+    UPDATE = "UPDATE"
+    TRANSFER = "TRANSFER"
+    FLOAT = "FLOAT"
+    TRANSITORY = "TRANSITORY"
+    CROSS_BL = "CROSS_BL"
+    CANCEL = "CANCEL"
+
+
+MANUAL = "MANUAL"
+"""Connecteam's twelfth type; stands in for an unknown one where the configuration allows it."""
+
+
+class AccountingGroup(Protocol):
+    @property
+    def id(self) -> int | None: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def code(self) -> str | None: ...
+
+
+class SaleLine(Protocol):
+    """Amounts are decimal strings, after discounts; `net` is before tax, `gross` with it."""
+
+    @property
+    def net(self) -> str | None: ...
+    @property
+    def gross(self) -> str | None: ...
+    @property
+    def tax(self) -> str | None: ...
+    @property
+    def service_charge(self) -> str | None: ...
+    @property
+    def currency(self) -> str | None: ...
+    @property
+    def group(self) -> AccountingGroup | None: ...
+
+
+class Sale(Protocol):
+    @property
+    def reference(self) -> str | None: ...
+    @property
+    def fisc_id(self) -> str | None: ...
+    @property
+    def receipt_id(self) -> str | None: ...
+    @property
+    def opened(self) -> datetime | None: ...
+    @property
+    def closed(self) -> datetime | None: ...
+    @property
+    def type(self) -> str | None: ...
+    @property
+    def lines(self) -> Sequence[SaleLine] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Exact sums over lines: net without tax, tax, and old-style service charge."""
+
+    net: Decimal = Decimal(0)
+    tax: Decimal = Decimal(0)
+    service_charge: Decimal = Decimal(0)
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(
+            self.net + other.net,
+            self.tax + other.tax,
+            self.service_charge + other.service_charge,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GroupName:
+    """How a rule may name an accounting group."""
+
+    name: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A sale added up as it came; no rule of ours has touched it yet.
+
+    Attributes:
+        type: as reported.
+        closed: `timeClosed`, aware.
+        groups: exact sums by accounting group.
+        currency: the one that the lines name, or None where no line names any.
+        digest: a hash of all of the above; two reports of a sale with the same digest say the
+            same thing under every possible rule.
+    """
+
+    type: str
+    closed: datetime
+    groups: dict[GroupName, Sums]
+    currency: str | None
+    digest: bytes
+
+    @property
+    def total(self) -> Sums:
+        return sum(self.groups.values(), Sums())
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One row of Connecteam's.
+
+    Attributes:
+        location_id: Connecteam's id.
+        sale_type: one of the twelve types.
+        created_at: whole seconds since the epoch, UTC.
+        amount: net, in minor units of the currency, signed.
+        tax: in minor units, signed.
+        currency: ISO 4217.
+    """
+
+    location_id: int
+    sale_type: str
+    created_at: int
+    amount: int
+    tax: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Left out by configuration."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Cannot be sent as it is; the reason says why and where, for a person."""
+
+    reason: str
