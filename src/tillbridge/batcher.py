@@ -31,16 +31,20 @@ class Row(NamedTuple):
     """A sale that waits.
 
     Attributes:
-        sale_id: the ledger's id.
+        sale_id: the ledger's id of the sale.
+        source_id: the ledger's id of the Lightspeed location that it came from.
         transaction: what to send.
         lane: live sales go before backfilled ones.
+        revision: of the sale's content; a plan made from an older one is not sent.
         fence: rows that share a fence go together and alone, to find a row that is refused.
     """
 
     sale_id: int
+    source_id: int
     transaction: Transaction
     lane: Lane
-    fence: int | None
+    revision: int = 0
+    fence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def _is_skipped(group: GroupName, rules: Rules) -> bool:
     return group.name.casefold() in rules.skip_groups or group.code.casefold() in rules.skip_groups
 
 
-class _UnreadableField(Exception):  # noqa: N818  # a jump inside this module, not an error of it
+class _UnreadableField(Exception):
     """Carries `field: reason`."""
 
 

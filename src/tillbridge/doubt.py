@@ -1,0 +1,287 @@
+"""The answer was lost: and now? Decides from totals alone what became of a part. Pure.
+
+Connecteam shows only the total of a day, late and for everybody's rows together. All figures here
+are for one Connecteam location and one span of days, in minor units; all times are seconds of
+CLOCK_BOOTTIME. Words:
+
+- wait (T): the longest that a request may still act after we stopped waiting for it;
+- patience (L): the longest that totals lag behind writes;
+- change (D): a reading of the totals now, minus the base reading;
+- acknowledged (E): what acknowledged writes added since the base, deletes counted negative;
+- mature: no acknowledged write can still be missing from the totals;
+- final: mature, and the doubtful request can no longer act unseen.
+
+The rules, their proof and their limits: docs/exactly-once.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+MAX_DOUBTS = 12
+"""More parts in doubt at one location than could ever be under way at once."""
+
+NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """`wait_s` is T and `lag_s` is L."""
+
+    wait_s: float
+    lag_s: float
+
+    @property
+    def confirm_s(self) -> float:
+        """How long after a first reading the confirming one may be taken."""
+        return self.lag_s / 10
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Seconds since the last of each; NEVER if there was none since the base.
+
+    Attributes:
+        acked_s: since the last acknowledged write.
+        deleted_s: since the last delete that got no answer.
+    """
+
+    acked_s: float = NEVER
+    deleted_s: float = NEVER
+
+    def mature_in(self, patience: Patience) -> float:
+        """Seconds until a reading is mature; 0 if it is."""
+        after_ack = patience.lag_s - self.acked_s
+        after_delete = patience.wait_s + patience.lag_s - self.deleted_s
+        return max(0.0, after_ack, after_delete)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A part in doubt: its id, its sum (S), and seconds since we stopped waiting for its answer."""
+
+    part_id: int
+    total: int
+    ended_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a final reading suggested, and how many seconds ago; it needs a second one."""
+
+    text: str
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that is known about one Connecteam location with parts in doubt.
+
+    Attributes:
+        change: D; None if there is no usable reading yet.
+        acknowledged: E.
+        doubts: the parts.
+        quiet: how long nothing was written.
+        patience: T and L.
+        may_replace: exclusive, and the configuration prefers replacing to holding.
+        totals_prove: false where totals are known not to show what was posted.
+        earlier: the verdict of the reading before.
+    """
+
+    change: int | None
+    acknowledged: int
+    doubts: tuple[Doubt, ...]
+    quiet: Quiet
+    patience: Patience
+    may_replace: bool
+    totals_prove: bool = True
+    earlier: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLater:
+    """Nothing can be decided yet; `verdict` is kept if the next reading must confirm it."""
+
+    after_s: float
+    verdict: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """These parts landed, those did not."""
+
+    landed: tuple[int, ...]
+    not_landed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceWindow:
+    """Totals cannot tell; take the window out and send its rows again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Totals cannot tell, and only a person may decide."""
+
+    reason: str
+
+
+Decision = ReadLater | Decided | ReplaceWindow | Hold
+
+
+def final_in(situation: Situation) -> float:
+    """Seconds until a reading is final; 0 if it would be now."""
+    patience = situation.patience
+    latest = min(doubt.ended_s for doubt in situation.doubts)
+    open_s = patience.wait_s + patience.lag_s - latest
+    return max(0.0, situation.quiet.mature_in(patience), open_s)
+
+
+def decide(situation: Situation) -> Decision:
+    """What became of the parts in doubt, or when to look again.
+
+    Landed needs only a mature reading: the sum of the part is there, and nothing else explains
+    it. Everything else needs a final reading and a second one that says the same, because a
+    request may act after we gave up on it, and totals lag.
+    """
+    mature_s = situation.quiet.mature_in(situation.patience)
+    if mature_s > 0 or situation.change is None:
+        return ReadLater(mature_s)
+    everything = tuple(doubt.part_id for doubt in situation.doubts)
+    explanations = _explanations(situation)
+    if explanations == [everything]:
+        return Decided(everything, ())
+    final_s = final_in(situation)
+    if final_s > 0:
+        return ReadLater(min(final_s, max(situation.patience.confirm_s, final_s / 4)))
+    verdict = f"landed {explanations[0]}" if len(explanations) == 1 else "unclear"
+    earlier = situation.earlier
+    if earlier is None or earlier.text != verdict:
+        return ReadLater(situation.patience.confirm_s, verdict)
+    if earlier.age_s < situation.patience.confirm_s:
+        return ReadLater(situation.patience.confirm_s - earlier.age_s, verdict)
+    if len(explanations) == 1:
+        landed = explanations[0]
+        return Decided(landed, tuple(part for part in everything if part not in landed))
+    return _unclear(situation)
+
+
+def _explanations(situation: Situation) -> list[tuple[int, ...]]:
+    """Every set of doubtful parts that, landed, would make the totals what they are."""
+    assert situation.change is not None
+    missing = situation.change - situation.acknowledged
+    doubts = situation.doubts
+    if not situation.totals_prove or len(doubts) > MAX_DOUBTS:
+        return []
+    return [
+        tuple(doubt.part_id for doubt in chosen)
+        for size in range(len(doubts) + 1)
+        for chosen in combinations(doubts, size)
+        if sum(doubt.total for doubt in chosen) == missing
+    ]
+
+
+def _unclear(situation: Situation) -> ReplaceWindow | Hold:
+    assert situation.change is not None
+    missing = situation.change - situation.acknowledged
+    low = sum(min(0, doubt.total) for doubt in situation.doubts)
+    high = sum(max(0, doubt.total) for doubt in situation.doubts)
+    if not situation.totals_prove:
+        reason = "the totals of this location do not show what was posted"
+    elif not any(doubt.total for doubt in situation.doubts):
+        reason = "the sales add up to zero, so that no total can show them"
+    elif len(situation.doubts) > 1 and low <= missing <= high:
+        reason = "more than one reading of the totals is possible"
+    else:
+        reason = "the totals changed by an amount that neither the sales nor their absence explain"
+    if situation.may_replace and (low <= missing <= high or not situation.totals_prove):
+        return ReplaceWindow(reason)
+    return Hold(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """One location without open doubts: do its totals show what the ledger put there?
+
+    Attributes:
+        change: D.
+        acknowledged: E.
+        quiet: how long nothing was written.
+        patience: T and L.
+        exclusive: nobody else may write there.
+        abandoned: (part id, sum) of attempts that were decided as not landed.
+        waiting_sums: the sums of the first one, two, three, ... of the waiting sales; an old
+            ledger thinks that sales wait which are there already.
+    """
+
+    change: int
+    acknowledged: int
+    quiet: Quiet
+    patience: Patience
+    exclusive: bool
+    abandoned: Sequence[tuple[int, int]] = ()
+    waiting_sums: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AsExpected:
+    """The totals are explained to the cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """They may still be catching up."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Somebody else wrote this much; allowed here, and taken into a new base."""
+
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedLate:
+    """An attempt that was decided as not landed was applied after all; its rows are there twice."""
+
+    part_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopPosting:
+    """Going on could double sales; `name` is what a person's command refers to."""
+
+    name: str
+    reason: str
+
+
+Finding = AsExpected | LookAgain | Foreign | AppliedLate | StopPosting
+
+
+def examine(case: Examination) -> Finding:
+    """Compare the totals with the ledger, before the first write after a start and at each base."""
+    difference = case.change - case.acknowledged
+    if difference == 0:
+        return AsExpected()
+    mature_s = case.quiet.mature_in(case.patience)
+    if mature_s > 0:
+        return LookAgain(mature_s)
+    for part_id, total in case.abandoned:
+        if total == difference:
+            return AppliedLate(part_id)
+    if case.exclusive:
+        return StopPosting(
+            "unexplained",
+            "the totals differ from what tillbridge posted, though nobody else should write there",
+        )
+    if difference in case.waiting_sums:
+        return StopPosting(
+            "old_ledger",
+            "the totals already hold just what the next waiting sales add up to, as if the ledger "
+            "were an old copy",
+        )
+    return Foreign(difference)

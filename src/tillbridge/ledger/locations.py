@@ -1,0 +1,170 @@
+"""Lightspeed locations in the ledger: who they feed, how far they have been read, backfills."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from tillbridge.errors import ConfigError, Problem
+from tillbridge.ledger import counts, events, targets
+from tillbridge.ledger.schema import backfill, location, rescan, sale
+
+LocationRow = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A location as configured; see the configuration for the meaning of each."""
+
+    name: str
+    lightspeed_id: int
+    connecteam_id: int
+    currency: str
+
+
+def register(commit: Connection, wanted: Sequence[Identity], now_ms: int) -> dict[int, int]:
+    """Make the ledger know the configured locations.
+
+    Returns:
+        The ledger's id of each, by Lightspeed id.
+
+    Raises:
+        ConfigError: a location with history now points at another Connecteam location.
+    """
+    ids = {}
+    problems = []
+    for place in wanted:
+        row = by_lightspeed_id(commit, place.lightspeed_id)
+        if row is None:
+            ids[place.lightspeed_id] = _add(commit, place, now_ms)
+            continue
+        ids[place.lightspeed_id] = row.id
+        if row.connecteam_id != place.connecteam_id and _has_history(commit, row.id):
+            problems.append(_moved(place, row))
+            continue
+        targets.register(commit, place.connecteam_id)
+        commit.execute(
+            update(location)
+            .where(location.c.id == row.id)
+            .values(name=place.name, currency=place.currency, connecteam_id=place.connecteam_id)
+        )
+    if problems:
+        raise ConfigError("The configuration does not fit the ledger.", problems=problems)
+    return ids
+
+
+def _add(commit: Connection, place: Identity, now_ms: int) -> int:
+    key = commit.execute(
+        insert(location).values(
+            lightspeed_id=place.lightspeed_id,
+            connecteam_id=place.connecteam_id,
+            name=place.name,
+            currency=place.currency,
+        )
+    ).inserted_primary_key
+    assert key is not None
+    location_id = int(key[0])
+    counts.begin(commit, location_id)
+    targets.register(commit, place.connecteam_id)
+    events.note(
+        commit, now_ms, "location_added", location_id=location_id,
+        connecteam_id=place.connecteam_id,
+    )  # fmt: skip
+    return location_id
+
+
+def _moved(place: Identity, row: LocationRow) -> Problem:
+    return Problem(
+        f"locations ({place.name}).connecteam_id",
+        f"was {row.connecteam_id} and is now {place.connecteam_id}, but sales of this location "
+        f"have already been carried to {row.connecteam_id}.",
+        f"Put {row.connecteam_id} back; to move the location, use another [ledger] path with a "
+        "new start date.",
+    )
+
+
+def _has_history(view: Connection, location_id: int) -> bool:
+    query = select(sale.c.id).where(sale.c.location_id == location_id).limit(1)
+    return view.execute(query).first() is not None
+
+
+def by_lightspeed_id(view: Connection, lightspeed_id: int) -> LocationRow | None:
+    return view.execute(
+        select(location).where(location.c.lightspeed_id == lightspeed_id)
+    ).one_or_none()
+
+
+def get(view: Connection, location_id: int) -> LocationRow:
+    return view.execute(select(location).where(location.c.id == location_id)).one()
+
+
+def every(view: Connection) -> Sequence[LocationRow]:
+    return view.execute(select(location).order_by(location.c.id)).all()
+
+
+def move_cursor(commit: Connection, location_id: int, to_ms: int, now_ms: int) -> None:
+    """The window that ends at `to_ms` has been read to its last page. Never moves backwards."""
+    row = get(commit, location_id)
+    commit.execute(
+        update(location)
+        .where(location.c.id == location_id)
+        .values(
+            cursor_ms=max(to_ms, row.cursor_ms or to_ms),
+            last_read_ms=now_ms,
+            last_error=None,
+            last_error_ms=None,
+        )
+    )
+
+
+def note_error(commit: Connection, location_id: int, sentence: str, now_ms: int) -> None:
+    commit.execute(
+        update(location)
+        .where(location.c.id == location_id)
+        .values(last_error=sentence, last_error_ms=now_ms)
+    )
+
+
+def set_earliest(commit: Connection, location_id: int, earliest_ms: int) -> None:
+    commit.execute(
+        update(location).where(location.c.id == location_id).values(earliest_ms=earliest_ms)
+    )
+
+
+def rescans_done(view: Connection, location_id: int) -> dict[str, int]:
+    """When each re-read was last done, by its name."""
+    rows = view.execute(
+        select(rescan.c.name, rescan.c.done_ms).where(rescan.c.location_id == location_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def note_rescan(commit: Connection, location_id: int, name: str, now_ms: int) -> None:
+    here = (rescan.c.location_id == location_id) & (rescan.c.name == name)
+    if commit.execute(update(rescan).where(here).values(done_ms=now_ms)).rowcount == 0:
+        commit.execute(insert(rescan).values(location_id=location_id, name=name, done_ms=now_ms))
+
+
+def begin_backfill(commit: Connection, location_id: int, start_ms: int, end_ms: int) -> LocationRow:
+    """The backfill of this period: the one begun before, or a new one."""
+    query = select(backfill).where(
+        backfill.c.location_id == location_id,
+        backfill.c.start_ms == start_ms,
+        backfill.c.end_ms == end_ms,
+    )
+    row = commit.execute(query).one_or_none()
+    if row is None:
+        commit.execute(
+            insert(backfill).values(
+                location_id=location_id, start_ms=start_ms, end_ms=end_ms, cursor_ms=start_ms
+            )
+        )
+        row = commit.execute(query).one()
+    return row
+
+
+def move_backfill(commit: Connection, backfill_id: int, cursor_ms: int, *, done: bool) -> None:
+    commit.execute(
+        update(backfill).where(backfill.c.id == backfill_id).values(cursor_ms=cursor_ms, done=done)
+    )

@@ -1,0 +1,226 @@
+"""Batches and their parts: durable before the first byte, decided one by one afterwards."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
+
+from tillbridge.batcher import Batch, Part, is_sound
+from tillbridge.ledger import counts, events
+from tillbridge.ledger.schema import batch as batch_table
+from tillbridge.ledger.schema import location, part, sale
+from tillbridge.states import OPEN_PART_STATES, PartState, SaleState
+
+PartRow = Row[*tuple[Any, ...]]
+
+
+class PlanStale(Exception):
+    """Another process changed a sale of the plan, or opened a part; plan again."""
+
+
+class BrokenInvariant(AssertionError):
+    """The ledger contradicts itself at one Connecteam location: posting there must stop."""
+
+    def __init__(self, connecteam_id: int, message: str) -> None:
+        super().__init__(message)
+        self.connecteam_id = connecteam_id
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, in both times: wall milliseconds for people, boot seconds for waits."""
+
+    wall_ms: int
+    boot_s: float
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A batch that may now be sent."""
+
+    batch_id: int
+    part_ids: tuple[int, ...]
+
+
+def begin(commit: Connection, batch: Batch, now: Moment, *, alone: frozenset[int]) -> Started:
+    """Write the intent: from here on these rows count as sent until shown otherwise.
+
+    Args:
+        commit: must be durable before the socket is touched.
+        batch: the plan.
+        now: both times.
+        alone: Connecteam ids at which no other unfinished write may exist.
+
+    Raises:
+        PlanStale: the plan no longer fits the ledger; nothing was written.
+        BrokenInvariant: the plan breaks a rule of the batcher; nothing was written.
+    """
+    batch_id = _insert(commit, batch_table, row_count=len(batch.rows), started_ms=now.wall_ms)
+    part_ids = []
+    for piece in batch.parts:
+        if not is_sound(piece):
+            raise BrokenInvariant(piece.location_id, f"part {piece} breaks a rule of the batcher")
+        if piece.location_id in alone and open_parts(commit, piece.location_id):
+            raise PlanStale
+        part_ids.append(_begin_part(commit, batch_id, piece, now))
+    return Started(batch_id, tuple(part_ids))
+
+
+def _begin_part(commit: Connection, batch_id: int, piece: Part, now: Moment) -> int:
+    sale_ids = [row.sale_id for row in piece.rows]
+    part_id = _insert(
+        commit,
+        part,
+        batch_id=batch_id,
+        connecteam_id=piece.location_id,
+        state=PartState.SENDING,
+        row_count=len(sale_ids),
+        total=piece.total,
+        currency=piece.rows[0].transaction.currency,
+        first_created=piece.first_created,
+        last_created=piece.last_created,
+        sale_ids=sale_ids,
+        boot_id=now.boot_id,
+        started_boot_s=now.boot_s,
+    )
+    commit.execute(
+        update(sale)
+        .where(sale.c.id.in_(sale_ids), sale.c.state == SaleState.WAITING)
+        .values(state=SaleState.SENDING, part_id=part_id)
+    )
+    # Read back what was written: the sum in the part must be the sum of its rows, exactly.
+    count, total, revisions = commit.execute(
+        select(func.count(), func.sum(sale.c.amount), func.sum(sale.c.revision)).where(
+            sale.c.part_id == part_id, sale.c.state == SaleState.SENDING
+        )
+    ).one()
+    planned = sum(row.revision for row in piece.rows)
+    if (count, total, revisions) != (len(sale_ids), piece.total, planned):
+        raise PlanStale
+    sources = [row.source_id for row in piece.rows]
+    counts.move(commit, counts.shift(sources, SaleState.WAITING, SaleState.SENDING))
+    events.note(
+        commit, now.wall_ms, "part_sending", connecteam_id=piece.location_id, batch_id=batch_id,
+        part_id=part_id, rows=len(sale_ids), total=piece.total,
+    )  # fmt: skip
+    return part_id
+
+
+def open_parts(view: Connection, connecteam_id: int | None = None) -> Sequence[PartRow]:
+    """Parts whose outcome is not known yet, at one Connecteam location or everywhere."""
+    query = select(part).where(part.c.state.in_(OPEN_PART_STATES)).order_by(part.c.id)
+    if connecteam_id is not None:
+        query = query.where(part.c.connecteam_id == connecteam_id)
+    return view.execute(query).all()
+
+
+def get(view: Connection, part_id: int) -> PartRow | None:
+    return view.execute(select(part).where(part.c.id == part_id)).one_or_none()
+
+
+def sources_of(view: Connection, part_id: int, state: SaleState) -> Counter[int]:
+    """How many sales of a part came from each Lightspeed location and are in this state."""
+    rows = view.execute(
+        select(sale.c.location_id, func.count())
+        .where(sale.c.part_id == part_id, sale.c.state == state)
+        .group_by(sale.c.location_id)
+    )
+    return Counter({row[0]: row[1] for row in rows})
+
+
+_ACCEPT = (
+    update(sale)
+    .where(
+        and_(
+            sale.c.id == bindparam("b_id"),
+            sale.c.part_id == bindparam("b_part"),
+            sale.c.state == SaleState.SENDING,
+        )
+    )
+    .values(state=SaleState.POSTED, transaction_id=bindparam("b_transaction"), fence=None)
+)
+
+
+def known_ids(view: Connection, transaction_ids: Sequence[str]) -> set[str]:
+    """Those of these transaction ids that the ledger has seen before."""
+    rows = view.execute(
+        select(sale.c.transaction_id).where(sale.c.transaction_id.in_(list(transaction_ids)))
+    )
+    return {row[0] for row in rows}
+
+
+def post_rows(
+    commit: Connection, part_id: int, ids: Mapping[int, str], sources: Sequence[int], now: Moment
+) -> None:
+    """Rows that Connecteam echoed: {sale id: transaction id}; `sources` are their locations."""
+    if not ids:
+        return
+    rows = [
+        {"b_id": sale_id, "b_part": part_id, "b_transaction": transaction_id}
+        for sale_id, transaction_id in ids.items()
+    ]
+    changed = commit.execute(_ACCEPT, rows).rowcount
+    assert changed == len(rows), (changed, len(rows))
+    counts.move(commit, counts.shift(sources, SaleState.SENDING, SaleState.POSTED))
+    commit.execute(
+        update(location).where(location.c.id.in_(set(sources))).values(last_posted_ms=now.wall_ms)
+    )
+
+
+def move_rows(
+    commit: Connection, part_id: int, old: SaleState, new: SaleState, *, reason: str | None = None
+) -> int:
+    """Move all sales of a part that are in one state to another; back to waiting, they leave it.
+
+    Returns:
+        How many there were.
+    """
+    sources = sources_of(commit, part_id, old)
+    values: dict[str, Any] = {"state": new, "reason": reason}
+    if new is SaleState.WAITING:
+        values["part_id"] = None
+    commit.execute(
+        update(sale).where(sale.c.part_id == part_id, sale.c.state == old).values(**values)
+    )
+    counts.move(commit, counts.shift(sources.elements(), old, new))
+    if new is SaleState.POSTED:
+        posted_ms = select(func.max(batch_table.c.started_ms)).scalar_subquery()
+        commit.execute(
+            update(location).where(location.c.id.in_(set(sources))).values(last_posted_ms=posted_ms)
+        )
+    return sources.total()
+
+
+def set_state(
+    commit: Connection,
+    row: PartRow,
+    state: PartState,
+    now: Moment,
+    **values: Any,  # noqa: ANN401
+) -> None:
+    """Change a part's state, with the event that says so."""
+    columns = {key: value for key, value in values.items() if key in part.c}
+    commit.execute(update(part).where(part.c.id == row.id).values(state=state, **columns))
+    events.note(
+        commit, now.wall_ms, f"part_{state}", connecteam_id=row.connecteam_id,
+        batch_id=row.batch_id, part_id=row.id, before=row.state, **values,
+    )  # fmt: skip
+
+
+def end_batch(
+    commit: Connection, batch_id: int, now: Moment, request_id: str | None, reason: str | None
+) -> None:
+    commit.execute(
+        update(batch_table)
+        .where(batch_table.c.id == batch_id)
+        .values(ended_ms=now.wall_ms, request_id=request_id, reason=reason)
+    )
+
+
+def _insert(commit: Connection, table: Any, **values: Any) -> int:  # noqa: ANN401
+    key = commit.execute(insert(table).values(**values)).inserted_primary_key
+    assert key is not None
+    return int(key[0])

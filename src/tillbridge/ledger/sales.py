@@ -1,0 +1,238 @@
+"""Sales in the ledger: taken in once, corrected when they come back changed, read for planning."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from tillbridge.batcher import Row as WaitingRow
+from tillbridge.ledger import counts, events
+from tillbridge.ledger.schema import correction, sale
+from tillbridge.record import FISC_PREFIX, Record
+from tillbridge.sale import Transaction
+from tillbridge.states import Lane, SaleState
+
+KnownRow = Row[*tuple[Any, ...]]
+
+_UNSENT = {SaleState.WAITING, SaleState.QUARANTINED, SaleState.SKIPPED, SaleState.DROPPED}
+"""In these nothing of the sale is at Connecteam, so its content can simply be replaced."""
+
+_known = select(
+    sale.c.id,
+    sale.c.reference,
+    sale.c.fisc_id,
+    sale.c.opened_ms,
+    sale.c.digest,
+    sale.c.state,
+    sale.c.part_id,
+    sale.c.sale_type,
+    sale.c.created_at,
+    sale.c.amount,
+    sale.c.tax_amount,
+    sale.c.currency,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a page brought: sales never seen, sales that changed, sales known as they are."""
+
+    new: int
+    changed: int
+    known: int
+    quarantined: int
+
+
+def take_in(
+    commit: Connection, location_id: int, records: Sequence[Record], lane: Lane, now_ms: int
+) -> Taken:
+    """Add the sales of a page; a sale that is there already is compared, never added twice."""
+    by_reference = {record.reference: record for record in records}
+    known = _find_known(commit, location_id, by_reference)
+    new: list[Record] = []
+    changed = 0
+    for record in by_reference.values():
+        row = known.get(record.reference)
+        if row is None:
+            new.append(record)
+        else:
+            changed += _compare(commit, location_id, row, record, now_ms)
+    _insert(commit, location_id, new, lane, now_ms)
+    quarantined = sum(record.state == SaleState.QUARANTINED for record in new)
+    return Taken(len(new), changed, len(by_reference) - len(new) - changed, quarantined)
+
+
+def _insert(
+    commit: Connection, location_id: int, records: Sequence[Record], lane: Lane, now_ms: int
+) -> None:
+    if not records:
+        return
+    extra = {"location_id": location_id, "lane": str(lane), "seen_ms": now_ms}
+    commit.execute(insert(sale), [{**record._asdict(), **extra} for record in records])
+    counts.move(commit, Counter((location_id, record.state) for record in records))
+
+
+def _find_known(
+    commit: Connection, location_id: int, records: dict[str, Record]
+) -> dict[str, KnownRow]:
+    """The ledger's rows for these sales, by the reference that the records use."""
+    here = _known.where(sale.c.location_id == location_id)
+    rows = commit.execute(here.where(sale.c.reference.in_(list(records))))
+    found: dict[str, KnownRow] = {row.reference: row for row in rows}
+    missing = [record for ref, record in records.items() if ref not in found and record.fisc_id]
+    if missing:
+        found.update(_find_by_fisc(commit, location_id, missing))
+    return found
+
+
+def _find_by_fisc(
+    commit: Connection, location_id: int, missing: Sequence[Record]
+) -> dict[str, KnownRow]:
+    """The same sale may come first without an accountReference and later with one, or the other
+    way round; the till's own number and the opening time then show that it is one sale.
+    """
+    nameless = [record for record in missing if record.reference.startswith(FISC_PREFIX)]
+    query = _known.where(sale.c.location_id == location_id)
+    found: dict[str, KnownRow] = {}
+    if nameless:
+        rows = commit.execute(query.where(sale.c.fisc_id.in_([r.fisc_id for r in nameless])))
+        by_account = {(row.fisc_id, row.opened_ms): row for row in rows}
+        for record in nameless:
+            match = by_account.get((record.fisc_id, record.opened_ms))
+            if match is not None:
+                found[record.reference] = match
+    named = {record.fisc_id: record for record in missing if record not in nameless}
+    if named:
+        # ';' follows ':' in ASCII: the range holds just the keys made of a till's number.
+        keys = query.where(sale.c.reference >= FISC_PREFIX, sale.c.reference < "fisc;")
+        for row in commit.execute(keys.where(sale.c.fisc_id.in_(list(named)))).all():
+            record = named[row.fisc_id]
+            if record.opened_ms == row.opened_ms:
+                commit.execute(
+                    update(sale).where(sale.c.id == row.id).values(reference=record.reference)
+                )
+                found[record.reference] = row
+    return found
+
+
+def _compare(
+    commit: Connection, location_id: int, row: KnownRow, record: Record, now_ms: int
+) -> bool:
+    """Whether a known sale came back changed; if so, replace its content or note a correction."""
+    if row.digest == record.digest:
+        commit.execute(delete(correction).where(correction.c.sale_id == row.id))
+        return False
+    state = SaleState(row.state)
+    if state in _UNSENT or (state is SaleState.HELD and row.part_id is None):
+        _replace(commit, location_id, row, record, now_ms)
+        return True
+    if state is SaleState.REMOVED:
+        _refresh(commit, row.id, record)  # a person took it back; it stays that way
+        return True
+    if state is SaleState.POSTED and record.transaction == _transaction_of(row):
+        _refresh(commit, row.id, record)  # it changed in nothing that Connecteam is told
+        return True
+    return _note_correction(commit, location_id, row, record, now_ms)
+
+
+def _transaction_of(row: KnownRow) -> tuple[Any, ...]:
+    return (True, row.sale_type, row.created_at, row.amount, row.tax_amount, row.currency)
+
+
+def _replace(
+    commit: Connection, location_id: int, row: KnownRow, record: Record, now_ms: int
+) -> None:
+    values = record._asdict()
+    commit.execute(
+        update(sale)
+        .where(sale.c.id == row.id)
+        .values(**values, revision=sale.c.revision + 1, fence=None)
+    )
+    if row.state != record.state:
+        counts.move(commit, Counter({(location_id, row.state): -1, (location_id, record.state): 1}))
+    events.note(
+        commit, now_ms, "sale_changed", location_id=location_id, sale_id=row.id,
+        before=row.state, now=record.state, amount_before=row.amount, amount=record.amount,
+    )  # fmt: skip
+
+
+def _refresh(commit: Connection, sale_id: int, record: Record) -> None:
+    seen = ("closed_ms", "source_type", "net", "tax", "service_charge", "digest", "receipt_id")
+    values = {name: getattr(record, name) for name in seen}
+    commit.execute(update(sale).where(sale.c.id == sale_id).values(**values))
+
+
+def _note_correction(
+    commit: Connection, location_id: int, row: KnownRow, record: Record, now_ms: int
+) -> bool:
+    values = record._asdict() | {"digest": record.digest.hex()}
+    kept = commit.execute(
+        select(correction.c.record).where(correction.c.sale_id == row.id)
+    ).scalar_one_or_none()
+    if kept is not None and kept["digest"] == values["digest"]:
+        return False
+    commit.execute(delete(correction).where(correction.c.sale_id == row.id))
+    commit.execute(insert(correction).values(sale_id=row.id, record=values, seen_ms=now_ms))
+    events.note(
+        commit, now_ms, "correction_seen", location_id=location_id, sale_id=row.id,
+        amount_before=row.amount, amount=record.amount,
+    )  # fmt: skip
+    return True
+
+
+_waiting = (
+    select(
+        sale.c.id,
+        sale.c.location_id,
+        sale.c.connecteam_id,
+        sale.c.sale_type,
+        sale.c.created_at,
+        sale.c.amount,
+        sale.c.tax_amount,
+        sale.c.currency,
+        sale.c.lane,
+        sale.c.revision,
+        sale.c.fence,
+    )
+    .where(
+        sale.c.state == "waiting",
+        sale.c.connecteam_id == bindparam("b_target"),
+        sale.c.lane == bindparam("b_lane"),
+    )
+    .order_by(sale.c.created_at, sale.c.id)
+    .limit(bindparam("b_limit"))
+)
+
+
+def waiting(view: Connection, connecteam_id: int, lane: Lane, limit: int) -> list[WaitingRow]:
+    """The oldest sales that wait for one Connecteam location, at most `limit`."""
+    rows = view.execute(
+        _waiting, {"b_target": connecteam_id, "b_lane": str(lane), "b_limit": limit}
+    )
+    return [
+        WaitingRow(row[0], row[1], Transaction(*row[2:8]), lane, row[9], row[10]) for row in rows
+    ]
+
+
+def quarantine(commit: Connection, reasons: dict[int, tuple[int, str]], now_ms: int) -> None:
+    """Set waiting sales aside: {sale id: (location, reason)}."""
+    for sale_id, (location_id, reason) in reasons.items():
+        commit.execute(
+            update(sale)
+            .where(sale.c.id == sale_id, sale.c.state == SaleState.WAITING)
+            .values(state=SaleState.QUARANTINED, reason=reason, fence=None)
+        )
+        events.note(
+            commit, now_ms, "sale_quarantined", location_id=location_id, sale_id=sale_id,
+            reason=reason,
+        )  # fmt: skip
+    sources = [location_id for location_id, _ in reasons.values()]
+    counts.move(commit, counts.shift(sources, SaleState.WAITING, SaleState.QUARANTINED))
+
+
+def fence(commit: Connection, groups: Sequence[Sequence[int]], first: int) -> None:
+    """Let each group of sales go alone: {first, first + 1, ...} become their fences."""
+    for offset, group in enumerate(groups):
+        commit.execute(update(sale).where(sale.c.id.in_(group)).values(fence=first + offset))

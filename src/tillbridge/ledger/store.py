@@ -1,0 +1,235 @@
+"""Opening the ledger: one SQLite file, durable commits, migrations, and plain words for trouble.
+
+A *commit* is a database transaction. `Ledger.commit()` is the only way to write; it takes the
+write lock at once (BEGIN IMMEDIATE), so that two processes on one ledger wait for each other
+instead of failing half-way. No commit may span a network call.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
+
+from tillbridge.clock import Clock
+from tillbridge.errors import ConfigError, TillbridgeError, TryLater
+
+APPLICATION_ID = 0x74696C6C
+"""Marks the file as a ledger ("till"), so that no other database is ever written to."""
+
+HEAD = "0001"
+"""The newest migration. Compared before Alembic is imported, which is slow; a test keeps it so."""
+
+_WRITE = "tillbridge_write"
+
+
+class LedgerUnusable(ConfigError):
+    """The file cannot serve as a ledger: unreadable, read-only, foreign, or of a later version."""
+
+
+class DiskTrouble(TryLater):
+    """The disk refused a write; the commit was undone and nothing was sent."""
+
+
+class Ledger:
+    """An open ledger; one per process, used by one thread at a time.
+
+    Args:
+        path: the SQLite file; its folder is made (0700) where it is missing.
+        clock: stamps events and copies.
+
+    Raises:
+        LedgerUnusable: see the class.
+        DiskTrouble: no space to open or migrate it.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self.clock = clock
+        self._guard = RLock()
+        _prepare_file(path)
+        self._engine = _engine(path)
+        try:
+            self._connection = self._engine.connect()
+            with _translated(path):
+                self._ready_schema()
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @contextmanager
+    def commit(self) -> Iterator[Connection]:
+        """Everything done inside is durable when this ends, or undone if it raises.
+
+        Raises:
+            DiskTrouble: the disk is full or failed; nothing was written.
+        """
+        with self._guard, _translated(self.path):
+            connection = self._connection.execution_options(**{_WRITE: True})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def view(self) -> Iterator[Connection]:
+        """A consistent look at the ledger; nothing can be written."""
+        with self._guard, _translated(self.path):
+            connection = self._connection.execution_options(**{_WRITE: False})
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        with self._guard:
+            self._connection.close()
+            self._engine.dispose()
+
+    def _ready_schema(self) -> None:
+        version, is_new = _inspect(self.path, self._connection)
+        if version == HEAD:
+            return
+        if not is_new:
+            _keep_copy(self.path, version)
+        # Imported only here: most starts need no migration, and Alembic is slow to import.
+        from tillbridge.ledger.migrate import upgrade  # noqa: PLC0415
+
+        with self.commit() as commit:
+            commit.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            upgrade(commit)
+
+
+def _prepare_file(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_dir():
+            raise LedgerUnusable(
+                f"{path} is a folder, not a ledger.", "Name a file in [ledger] path."
+            )
+        if not path.exists():
+            # Made here and not by SQLite, so that it is private from its first moment.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except PermissionError:
+        raise LedgerUnusable(
+            f"The ledger {path} cannot be made: this user may not write there.",
+            f"Give this user the folder {path.parent}, or name another file in [ledger] path.",
+        ) from None
+    except OSError as error:
+        raise _disk_trouble(path, error.strerror or str(error)) from None
+    if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
+        raise LedgerUnusable(
+            f"The ledger {path} is read-only for this user.",
+            "Run the command as the user that the service runs as, or correct the file's owner.",
+        )
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        # isolation_level None: BEGIN is ours, so that DDL and reads are inside it too.
+        connect_args={"isolation_level": None, "timeout": 30.0, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(dbapi: Any, _record: Any) -> None:  # noqa: ANN401  # SQLAlchemy's signature
+    cursor = dbapi.cursor()
+    try:
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA cache_size = -8000")  # 8 MB: the working set of a plan
+    finally:
+        cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _inspect(path: Path, connection: Connection) -> tuple[str | None, bool]:
+    """The file's schema version, and whether it is a new file."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        raw.execute("PRAGMA journal_mode = WAL")
+        return None, True
+    if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise LedgerUnusable(
+            f"{path} is a database of another program, not a ledger.",
+            "Name another file in [ledger] path; this one was left as it is.",
+        )
+    version = str(raw.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+    if version > HEAD:
+        raise LedgerUnusable(
+            f"The ledger {path} was written by a newer tillbridge (schema {version}; this one "
+            f"knows {HEAD}).",
+            "Install that version again, or restore the copy that it made beside the ledger.",
+        )
+    return version, False
+
+
+def _keep_copy(path: Path, version: str | None) -> Path:
+    """Copy the whole ledger before it is migrated, so that the old version can be put back."""
+    copy = path.with_name(f"{path.name}.before-{HEAD}-was-{version}")
+    partial = copy.with_name(copy.name + ".partial")
+    partial.unlink(missing_ok=True)
+    os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
+    source, target = sqlite3.connect(path), sqlite3.connect(partial)
+    try:
+        source.backup(target)
+    finally:
+        target.close()
+        source.close()
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(copy)
+    return copy
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into sentences; anything unknown stays as it is: a bug."""
+    try:
+        yield
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        known = _known_trouble(path, error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _known_trouble(
+    path: Path, error: DatabaseError | sqlite3.DatabaseError
+) -> TillbridgeError | None:
+    origin = error.orig if isinstance(error, DatabaseError) else error
+    name = getattr(origin, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return _disk_trouble(path, str(origin))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return TryLater(
+            f"The ledger {path} is being used by another process.", "Try again in a minute."
+        )
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return LedgerUnusable(
+            f"The ledger {path} cannot be written ({origin}).",
+            "Correct the owner and the rights of the file and its folder.",
+        )
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return LedgerUnusable(
+            f"{path} is not a ledger, or it is damaged ({origin}).",
+            "Name another file in [ledger] path, or restore a backup; it was left as it is.",
+        )
+    return None
+
+
+def _disk_trouble(path: Path, text: str) -> DiskTrouble:
+    return DiskTrouble(
+        f"The disk refused a write to the ledger {path} ({text}); nothing was sent or lost.",
+        "Make space on the disk; tillbridge then goes on by itself.",
+    )

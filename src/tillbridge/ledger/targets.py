@@ -1,0 +1,179 @@
+"""Connecteam locations in the ledger: bases, readings, what was acknowledged since, and stops."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from tillbridge.days import utc_date
+from tillbridge.ledger import events
+from tillbridge.ledger.parts import Moment
+from tillbridge.ledger.schema import part, reading, target
+from tillbridge.states import PartState
+
+TargetRow = Row[*tuple[Any, ...]]
+Totals = Mapping[date, int]
+"""Minor units by day; days that were read and had no data are 0."""
+
+ONE_DAY = timedelta(days=1)
+
+
+def register(commit: Connection, connecteam_id: int) -> None:
+    """Make sure that the location has a row."""
+    if get(commit, connecteam_id) is None:
+        commit.execute(insert(target).values(connecteam_id=connecteam_id))
+
+
+def get(view: Connection, connecteam_id: int) -> TargetRow | None:
+    return view.execute(select(target).where(target.c.connecteam_id == connecteam_id)).one_or_none()
+
+
+def every(view: Connection) -> Sequence[TargetRow]:
+    return view.execute(select(target).order_by(target.c.connecteam_id)).all()
+
+
+def set_values(commit: Connection, connecteam_id: int, **values: Any) -> None:  # noqa: ANN401
+    commit.execute(update(target).where(target.c.connecteam_id == connecteam_id).values(**values))
+
+
+def touch(commit: Connection, connecteam_id: int, first_created: int, last_created: int) -> None:
+    """Widen the span: Connecteam's day differs from the UTC date by at most one, in any zone."""
+    row = _row(commit, connecteam_id)
+    first = (utc_date(first_created) - ONE_DAY).isoformat()
+    last = (utc_date(last_created) + ONE_DAY).isoformat()
+    set_values(
+        commit,
+        connecteam_id,
+        span_first=min(first, row.span_first or first),
+        span_last=max(last, row.span_last or last),
+    )
+
+
+def acknowledge(commit: Connection, connecteam_id: int, amount: int, now: Moment) -> None:
+    """Count an acknowledged write (a delete is negative), and begin its maturing anew."""
+    set_values(
+        commit,
+        connecteam_id,
+        acknowledged=target.c.acknowledged + amount,
+        acked_boot_s=now.boot_s,
+        boot_id=now.boot_id,
+        verdict=None,
+        verdict_boot_s=None,
+    )
+
+
+def span_of(row: TargetRow) -> tuple[date, date] | None:
+    """The days that writes since the base may have touched; None if there was none."""
+    if row.span_first is None:
+        return None
+    return date.fromisoformat(row.span_first), date.fromisoformat(row.span_last)
+
+
+def add_reading(commit: Connection, connecteam_id: int, totals: Totals, now: Moment) -> int:
+    """Keep a reading; days without data need not be stored, the range says that they were read."""
+    key = commit.execute(
+        insert(reading).values(
+            connecteam_id=connecteam_id,
+            taken_ms=now.wall_ms,
+            boot_id=now.boot_id,
+            boot_s=now.boot_s,
+            first_day=min(totals).isoformat(),
+            last_day=max(totals).isoformat(),
+            totals={day.isoformat(): value for day, value in sorted(totals.items()) if value},
+        )
+    ).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def base_of(view: Connection, row: TargetRow) -> tuple[TargetRow, Totals] | None:
+    """The base reading and its totals for every day that it holds."""
+    if row.base_id is None:
+        return None
+    base = view.execute(select(reading).where(reading.c.id == row.base_id)).one()
+    return base, totals_of(base)
+
+
+def totals_of(row: TargetRow) -> dict[date, int]:
+    first, last = date.fromisoformat(row.first_day), date.fromisoformat(row.last_day)
+    known = row.totals if isinstance(row.totals, dict) else json.loads(row.totals)
+    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    return {day: known.get(day.isoformat(), 0) for day in days}
+
+
+def set_base(commit: Connection, connecteam_id: int, reading_id: int, now: Moment) -> None:
+    """From here on, later readings are compared with this one."""
+    set_values(
+        commit,
+        connecteam_id,
+        base_id=reading_id,
+        acknowledged=0,
+        span_first=None,
+        span_last=None,
+        verdict=None,
+        verdict_boot_s=None,
+    )
+    events.note(commit, now.wall_ms, "base_taken", connecteam_id=connecteam_id, reading=reading_id)
+
+
+def stop(commit: Connection, connecteam_id: int, name: str, reason: str, now: Moment) -> bool:
+    """Keep posting from this location until a person or a reading clears it.
+
+    Returns:
+        Whether that is new, and so worth an alarm.
+    """
+    row = _row(commit, connecteam_id)
+    if row.stop == name:
+        return False
+    set_values(commit, connecteam_id, stop=name, stop_reason=reason, stop_ms=now.wall_ms)
+    events.note(
+        commit,
+        now.wall_ms,
+        "posting_stopped",
+        connecteam_id=connecteam_id,
+        stop=name,
+        reason=reason,
+    )
+    return True
+
+
+def clear_stop(commit: Connection, connecteam_id: int, why: str, now: Moment) -> None:
+    row = _row(commit, connecteam_id)
+    if row.stop is not None:
+        set_values(commit, connecteam_id, stop=None, stop_reason=None, stop_ms=None)
+        events.note(
+            commit, now.wall_ms, "posting_resumed", connecteam_id=connecteam_id, stop=row.stop,
+            reason=why,
+        )  # fmt: skip
+
+
+def abandoned(view: Connection, connecteam_id: int) -> list[tuple[int, int]]:
+    """(part id, sum) of the attempts that were decided as not landed."""
+    rows = view.execute(
+        select(part.c.id, part.c.total).where(
+            part.c.connecteam_id == connecteam_id, part.c.state == PartState.ABANDONED
+        )
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def was_attempted(view: Connection, connecteam_id: int, first_s: int, end_s: int) -> bool:
+    """Whether a part ever touched the seconds [first_s, end_s)."""
+    query = (
+        select(part.c.id)
+        .where(
+            part.c.connecteam_id == connecteam_id,
+            part.c.first_created < end_s,
+            part.c.last_created >= first_s,
+        )
+        .limit(1)
+    )
+    return view.execute(query).first() is not None
+
+
+def _row(view: Connection, connecteam_id: int) -> TargetRow:
+    row = get(view, connecteam_id)
+    assert row is not None, connecteam_id
+    return row
