@@ -1,0 +1,158 @@
+"""Both vendors as one object: their state, what is true about them, and the means to disturb them.
+
+Owns the state of both doubles; serving them is `server`'s part. Expected amounts come from
+`amounts`, which shares nothing with the bridge.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tillbridge.sandbox.amounts import Row, Totals
+from tillbridge.sandbox.archive import Archive
+from tillbridge.sandbox.books import Account, Books
+from tillbridge.sandbox.connecteam import Connecteam
+from tillbridge.sandbox.lightspeed import Lightspeed
+from tillbridge.sandbox.limits import Limits
+from tillbridge.sandbox.options import PLAN_LIMITS, FaultKind, Route, SandboxOptions
+from tillbridge.sandbox.places import Place, last_ended_day, places
+from tillbridge.sandbox.signin import V1_PATH, V2_PATH, SignIn
+from tillbridge.sandbox.trade import sale_closing_at
+from tillbridge.sandbox.wire import Counters, Faults
+
+_KNOWN_BEFORE = timedelta(days=7)  # how long before its trade Lightspeed knows a location
+
+
+class Vendors:
+    """Both vendors and the truth about them; touches no socket: `server.Sandbox` does.
+
+    Args:
+        options: how they behave.
+        now: tells the time, aware; the real time by default.
+    """
+
+    def __init__(
+        self, options: SandboxOptions | None = None, *, now: Callable[[], datetime] | None = None
+    ) -> None:
+        self.options = options = options or SandboxOptions()
+        self._now = now or _utc_now
+        self.locations: tuple[Place, ...] = places(options.locations)
+        self.day: date = options.day or last_ended_day(self.locations, self._now())
+        self.first_day: date = self.day - timedelta(days=options.days - 1)
+        self.lightspeed_url = self.connecteam_url = ""  # known once served
+        self._counters = Counters()
+        self._faults = Faults(options.faults, options.seed)
+        self._archives = [self._archive(place) for place in self.locations]
+        self._live = 0
+        self._live_lock = threading.Lock()
+        self._books = Books(
+            [Account(place.connecteam_id, place.name) for place in self.locations],
+            zone=ZoneInfo(options.day_zone),
+            lag_s=options.totals_lag_s,
+            boot_s=time.monotonic,
+        )
+        limits = Limits(PLAN_LIMITS.get(options.plan), lambda: self._now().timestamp())
+        self._connecteam = Connecteam(options, self._books, limits, self._counters)
+        self._sign_in = SignIn(options)
+        self._lightspeed = Lightspeed(
+            options,
+            self._archives,
+            self._sign_in,
+            operational_since=options.operational_since or self.first_day - _KNOWN_BEFORE,
+            now=self._now,
+        )
+        self.auth = options.auth
+        self.client_id = self._sign_in.client_id
+        self.client_secret = self._sign_in.client_secret
+        self.redirect_uri = options.redirect_uri
+        self.refresh_token = self.new_refresh_token()
+        self.api_key = self._connecteam.api_key
+        self.connecteam_client_id = self._connecteam.client_id
+        self.connecteam_client_secret = self._connecteam.client_secret
+
+    @property
+    def token_url(self) -> str:
+        """Lightspeed's token endpoint of the kind that `auth` names."""
+        return f"{self.lightspeed_url}{V2_PATH if self.auth == 'v2' else V1_PATH}/token"
+
+    @property
+    def authorize_url(self) -> str:
+        last = f"{V2_PATH}/auth" if self.auth == "v2" else f"{V1_PATH}/authorize"
+        return f"{self.lightspeed_url}{last}"
+
+    def new_refresh_token(self) -> str:
+        """One more valid, unused Lightspeed refresh token."""
+        return self._sign_in.new_refresh_token()
+
+    def end_access_tokens(self) -> None:
+        """Every Lightspeed access token stops working now."""
+        self._sign_in.end_access_tokens()
+
+    def close_sale(self, location_index: int, *, ago: timedelta = timedelta()) -> dict[str, Any]:
+        """A new sale appears at Lightspeed.
+
+        Args:
+            location_index: which of `locations`.
+            ago: how long ago it closed; more than zero is a sale that arrives late.
+        """
+        archive = self._archives[location_index]
+        with self._live_lock:
+            self._live += 1
+            number = self._live
+        closed_ms = int((self._now() - ago).timestamp() * 1000)
+        seed = self.options.seed
+        closed = sale_closing_at(archive.place, closed_ms, seed=seed, number=number)
+        archive.add(closed)
+        self._counters.add("sales_closed_live")
+        return closed.sale
+
+    def lightspeed_truth(self) -> dict[int, Totals]:
+        """By Lightspeed's location id: every sale closed until now, each rounded once."""
+        until_ms = self._now_ms()
+        return {it.place.lightspeed_id: it.totals(until_ms=until_ms) for it in self._archives}
+
+    def expected_rows(self, lightspeed_id: int) -> list[Row]:
+        """What a right bridge, with the default rules, has created for a location by now."""
+        for archive in self._archives:
+            if archive.place.lightspeed_id == lightspeed_id:
+                return list(archive.rows(until_ms=self._now_ms()))
+        raise KeyError(lightspeed_id)
+
+    def connecteam_truth(self) -> dict[int, Totals]:
+        """By Connecteam's location id: what is really held, without lag."""
+        ids = (account.location_id for account in self._books.accounts())
+        return {location_id: self._books.totals(location_id) for location_id in ids}
+
+    def connecteam_rows(self, connecteam_id: int) -> list[Row]:
+        """Every transaction of a location, in the order of their arrival."""
+        return [held.row for held in self._books.transactions(connecteam_id)]
+
+    def connecteam_ids(self, connecteam_id: int) -> list[str]:
+        """The transaction ids of a location, in the order of their arrival."""
+        return [held.transaction_id for held in self._books.transactions(connecteam_id)]
+
+    def write_at_connecteam(self, row: Row) -> str:
+        """Another program posts a row; returns the transaction id."""
+        return self._books.post([row])[0].transaction_id
+
+    def fail_next(self, route: Route, kind: FaultKind, times: int = 1) -> None:
+        """The next requests at a route go wrong in this way, whichever side the route is on."""
+        self._faults.order(route, kind, times)
+
+    def counters(self) -> dict[str, int]:
+        """Requests by side and route, `connecteam.throttled`, `faults.*`, rows, and so on."""
+        return self._counters.all()
+
+    def _archive(self, place: Place) -> Archive:
+        share = -(-self.options.sales_per_day // len(self.locations))
+        return Archive(place, self.options.seed, self.first_day, self.day, share)
+
+    def _now_ms(self) -> int:
+        return int(self._now().timestamp() * 1000)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
