@@ -1,0 +1,96 @@
+"""The Connecteam account as the bridge uses it: every request passes the quota gate here.
+
+The gate's figures live in the ledger, so that all processes on it share them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
+
+from sqlalchemy import Connection
+
+from tillbridge.clock import Clock
+from tillbridge.connecteam import quota
+from tillbridge.connecteam.client import ConnecteamClient, Deleted, NoEvidence, Totals
+from tillbridge.connecteam.quota import Purpose, Shares, Window
+from tillbridge.days import epoch_ms
+from tillbridge.ledger import quotas
+from tillbridge.ledger.parts import Moment
+from tillbridge.ledger.store import Ledger
+
+
+class Account:
+    """One per process.
+
+    Args:
+        ledger: keeps the figures.
+        client: sends the requests.
+        clock: both times.
+        shares: how much of the limits may be used.
+    """
+
+    def __init__(
+        self, ledger: Ledger, client: ConnecteamClient, clock: Clock, shares: Shares
+    ) -> None:
+        self._ledger = ledger
+        self.client = client
+        self._clock = clock
+        self.shares = shares
+
+    def moment(self) -> Moment:
+        """Now, in wall time and boot time."""
+        return Moment(epoch_ms(self._clock.now()), self._clock.boot_s(), self._clock.boot_id)
+
+    def wait_s(self, purpose: Purpose) -> float:
+        """Seconds until a request for this purpose may be sent; 0 if now."""
+        now_ms = epoch_ms(self._clock.now())
+        with self._ledger.view() as view:
+            windows = self._load(view, now_ms)
+        return quota.wait_ms(windows, self.shares, purpose, now_ms) / 1000
+
+    def windows(self) -> list[Window]:
+        """The figures as of now, for people."""
+        now_ms = epoch_ms(self._clock.now())
+        with self._ledger.view() as view:
+            return [window.at(now_ms) for window in self._load(view, now_ms)]
+
+    def spend(self, commit: Connection) -> None:
+        """Count a request that is about to be sent."""
+        now_ms = epoch_ms(self._clock.now())
+        self._save(commit, quota.spend(self._load(commit, now_ms), now_ms))
+
+    def learn(
+        self, commit: Connection, headers: Mapping[str, str], *, throttled: bool = False
+    ) -> None:
+        """Take over what an answer's headers say; after a 429 nobody tries before the reset."""
+        now_ms = epoch_ms(self._clock.now())
+        windows = quota.learn(self._load(commit, now_ms), headers, now_ms)
+        self._save(commit, quota.throttle(windows, now_ms) if throttled else windows)
+
+    def read_totals(
+        self, currencies: Mapping[int, str], first: date, last: date
+    ) -> Totals | NoEvidence:
+        """Take a reading, if the quota has room for it."""
+        if self.wait_s(Purpose.LIVE) > 0:
+            return NoEvidence("the quota of the Connecteam account is used for now", {})
+        with self._ledger.commit() as commit:
+            self.spend(commit)
+        answer = self.client.totals(currencies, first, last)
+        with self._ledger.commit() as commit:
+            throttled = isinstance(answer, NoEvidence) and answer.throttled
+            self.learn(commit, answer.headers, throttled=throttled)
+        return answer
+
+    def note_deleted(self, commit: Connection, answer: Deleted) -> None:
+        """Take over what the answer to a delete says about the quota."""
+        self.learn(commit, answer.headers, throttled=answer.status == 429)
+
+    def _load(self, view: Connection, now_ms: int) -> list[Window]:
+        stored = quotas.load(view)
+        if not stored:
+            return quota.start(now_ms)
+        return [Window(**{**row, "name": row.pop("window")}) for row in stored.values()]
+
+    def _save(self, commit: Connection, windows: list[Window]) -> None:
+        rows = [asdict(window) for window in windows]
+        quotas.save(commit, [{**row, "window": row.pop("name")} for row in rows])

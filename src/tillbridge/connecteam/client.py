@@ -1,0 +1,198 @@
+"""Connecteam's Sales Data API, one method per request. Nothing here tries a write again.
+
+Every method tells what came back as a value; only refused credentials on a read are raised.
+Reads may be tried again, by the caller's schedule; a POST never, because a lost answer proves
+nothing (see outcome.py).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from tillbridge.connecteam import wire
+from tillbridge.errors import CredentialsRefused, TryLater
+from tillbridge.http import Answer, Http, NoAnswer
+from tillbridge.money import minor_digits, to_minor
+from tillbridge.outcome import Shape, Silence
+from tillbridge.sale import Transaction
+
+JSON_HEADERS = {"Content-Type": "application/json"}
+
+Headers = Callable[[], Mapping[str, str]]
+"""Gives the headers that authenticate a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What came back from a POST: its shape, the vendor's id of the request, its headers."""
+
+    shape: Shape
+    request_id: str | None
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Minor units by location and day; every day asked for is there."""
+
+    by_location: dict[int, dict[date, int]]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NoEvidence:
+    """The totals could not be read; that says nothing about what Connecteam holds."""
+
+    reason: str
+    headers: Mapping[str, str]
+    throttled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What came of a delete.
+
+    Attributes:
+        status: 200 if acknowledged, 404 if there was no such transaction, 0 if unanswered, else
+            the status.
+        reason: for a person.
+        not_sent: no connection was made.
+    """
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    not_sent: bool = False
+    request_id: str | None = None
+
+
+class ConnecteamClient:
+    """Talks to one Connecteam account.
+
+    Args:
+        http: the pool; its host is named in messages.
+        headers: authentication, asked anew for each request.
+    """
+
+    def __init__(self, http: Http, headers: Headers) -> None:
+        self._http = http
+        self._headers = headers
+
+    @property
+    def host(self) -> str:
+        return self._http.host
+
+    def post(self, rows: Sequence[Transaction]) -> Posted:
+        """Send one batch, once."""
+        answer = self._http.exchange(
+            "POST",
+            "/sales/v1/transactions",
+            headers={**JSON_HEADERS, **self._headers()},
+            content=wire.encode_transactions(rows),
+        )
+        if isinstance(answer, NoAnswer):
+            return Posted(Silence(answer.not_sent, answer.reason), None, {})
+        return Posted(wire.decode_post(answer), wire.request_id(answer), answer.headers)
+
+    def totals(self, currencies: Mapping[int, str], first: date, last: date) -> Totals | NoEvidence:
+        """Read daily totals of several locations in one request.
+
+        Args:
+            currencies: {location id: currency}; the currency gives the minor unit.
+            first: first day.
+            last: last day, included.
+        """
+        query: list[tuple[str, str | int]] = [
+            ("startDate", first.isoformat()),
+            ("endDate", last.isoformat()),
+            *(("locationIds", location_id) for location_id in currencies),
+        ]
+        answer = self._http.exchange(
+            "GET", "/sales/v1/daily-sales", params=query, headers=self._headers()
+        )
+        if isinstance(answer, NoAnswer):
+            return NoEvidence(answer.reason, {})
+        try:
+            rows = wire.decode_totals(answer)
+        except wire.UnreadableTotals as problem:
+            return NoEvidence(str(problem), answer.headers, throttled=answer.status == 429)
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        found = {location_id: dict.fromkeys(days, 0) for location_id in currencies}
+        for location_id, day, total in rows:
+            if location_id in found and day in found[location_id]:
+                digits = minor_digits(currencies[location_id])
+                found[location_id][day] += to_minor(total, digits)
+        return Totals(found, answer.headers)
+
+    def delete_one(self, transaction_id: str) -> Deleted:
+        """Remove one transaction."""
+        return self._delete(f"/sales/v1/transactions/{transaction_id}", {})
+
+    def delete_window(self, location_id: int, start_s: int, end_s: int) -> Deleted:
+        """Remove everything in a period; whether its ends belong to it is not documented."""
+        return self._delete(
+            "/sales/v1/transactions",
+            {"locationId": location_id, "startTime": start_s, "endTime": end_s},
+        )
+
+    def _delete(self, path: str, params: Mapping[str, str | int]) -> Deleted:
+        answer = self._http.exchange("DELETE", path, params=params, headers=self._headers())
+        if isinstance(answer, NoAnswer):
+            return Deleted(0, answer.reason, {}, not_sent=answer.not_sent)
+        # A 200 that is not the documented document proves as little as no answer at all.
+        status = answer.status if answer.status != 200 or wire.is_base_response(answer) else 0
+        reason = f"{answer.status}: {wire.error_text(answer)}"
+        return Deleted(status, reason, answer.headers, request_id=wire.request_id(answer))
+
+    def locations(self) -> list[wire.Location]:
+        """All locations of the account.
+
+        Raises:
+            TryLater: no usable answer.
+            CredentialsRefused: the key or its scope.
+        """
+        found: list[wire.Location] = []
+        while True:
+            page = self._locations_page(len(found))
+            found.extend(page)
+            if len(page) < 1000:
+                return found
+
+    def _locations_page(self, offset: int) -> list[wire.Location]:
+        answer = self._http.exchange(
+            "GET",
+            "/sales/v1/locations",
+            params={"limit": 1000, "offset": offset},
+            headers=self._headers(),
+        )
+        self.require(answer, "list the locations")
+        assert isinstance(answer, Answer)
+        page = wire.decode_locations(answer)
+        if page is None:
+            raise TryLater(
+                f"Connecteam ({self.host}) answered the request for its locations with "
+                f"{wire.error_text(answer)}.",
+                "Try again later; if it stays, check [connecteam] base_url.",
+            )
+        return page
+
+    def require(self, answer: Answer | NoAnswer, task: str) -> None:
+        """Raise the right error unless the answer is a 200."""
+        if isinstance(answer, NoAnswer):
+            raise TryLater(
+                f"Connecteam ({self.host}) could not be reached to {task}: {answer.reason}.",
+                "Check the network; tillbridge tries again by itself.",
+            )
+        if answer.status in (401, 403):
+            raise CredentialsRefused(
+                f"Connecteam ({self.host}) refused the credentials when asked to {task}: "
+                f"{answer.status} {wire.error_text(answer)}.",
+                "Create a new API key in Connecteam (Settings, API keys), put it where "
+                "[connecteam] names it, and restart tillbridge.",
+            )
+        if answer.status != 200:
+            raise TryLater(
+                f"Connecteam ({self.host}) could not {task}: {answer.status} "
+                f"{wire.error_text(answer)}.",
+                "Try again later.",
+            )

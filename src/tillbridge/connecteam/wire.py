@@ -1,0 +1,206 @@
+"""The only place that knows Connecteam's JSON: requests out, answers in. Decides nothing.
+
+Amounts are written digit by digit from minor units, so that 8.33 is never 8.329999999999998.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tillbridge import outcome
+from tillbridge.http import Answer
+from tillbridge.log import redact
+from tillbridge.money import minor_digits, minor_text
+from tillbridge.sale import Transaction
+
+_WORD = re.compile(r"[A-Z_]{1,20}")
+
+
+def encode_transactions(rows: Sequence[Transaction]) -> bytes:
+    """The body of a POST of these rows, in this order."""
+    items = ",".join(_encode(row) for row in rows)
+    return f'{{"transactionsCreateRequest":[{items}]}}'.encode("ascii")
+
+
+def _encode(row: Transaction) -> str:
+    # Both come from closed lists; a quote in one of them would break the whole request.
+    assert _WORD.fullmatch(row.sale_type)
+    assert _WORD.fullmatch(row.currency)
+    digits = minor_digits(row.currency)
+    return (
+        f'{{"locationId":{row.location_id},"saleType":"{row.sale_type}",'
+        f'"createdAt":{row.created_at},"finalSaleAmount":{minor_text(row.amount, digits)},'
+        f'"taxAmount":{minor_text(row.tax, digits)},"currency":"{row.currency}"}}'
+    )
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=False)
+
+
+class _Transaction(_Wire):
+    transaction_id: Annotated[
+        str, Field(validation_alias="transactionId", coerce_numbers_to_str=True)
+    ]
+    location_id: Annotated[int, Field(validation_alias="locationId")]
+    sale_type: Annotated[str, Field(validation_alias="saleType")]
+    created_at: Annotated[int, Field(validation_alias="createdAt")]
+    amount: Annotated[Decimal, Field(validation_alias="finalSaleAmount")]
+    tax: Annotated[Decimal | None, Field(validation_alias="taxAmount")] = None
+    currency: str | None = None
+
+
+class _Created(_Wire):
+    transactions: list[_Transaction]
+
+
+class _CreatedAnswer(_Wire):
+    data: _Created
+    request_id: Annotated[str | None, Field(validation_alias="requestId")] = None
+
+
+class _Day(_Wire):
+    day: Annotated[date, Field(validation_alias="date")]
+    location_id: Annotated[int, Field(validation_alias="locationId")]
+    total: Annotated[Decimal | None, Field(validation_alias="totalSales")] = None
+    projected: Annotated[Decimal | None, Field(validation_alias="projectedSales")] = None
+
+
+class _Days(_Wire):
+    days: Annotated[list[_Day], Field(validation_alias="dailySales")]
+
+
+class _DaysAnswer(_Wire):
+    data: _Days
+
+
+class Location(_Wire):
+    """A location as Connecteam lists it."""
+
+    id: int
+    name: str
+    is_active: Annotated[bool, Field(validation_alias="isActive")] = True
+
+
+class _Locations(_Wire):
+    locations: list[Location]
+
+
+class _LocationsAnswer(_Wire):
+    data: _Locations
+
+
+def decode_post(answer: Answer) -> outcome.Shape:
+    """The shape of an answer to a POST of transactions; what it proves is `outcome`'s to say."""
+    if answer.status == 200:
+        return _decode_created(answer)
+    if answer.status == 422:
+        faults = _faults(_document(answer.body))
+        if faults:
+            return outcome.ValidationError(faults)
+    return outcome.OtherAnswer(answer.status, error_text(answer))
+
+
+def _decode_created(answer: Answer) -> outcome.Shape:
+    try:
+        created = _CreatedAnswer.model_validate_json(answer.body)
+    except ValidationError:
+        return outcome.OtherAnswer(200, error_text(answer) or "an answer that cannot be read")
+    rows = created.data.transactions
+    return outcome.Echo(
+        tuple(
+            outcome.EchoedRow(
+                row.transaction_id, row.location_id, row.sale_type, row.created_at,
+                row.amount, row.tax, row.currency,
+            )
+            for row in rows
+        )
+    )  # fmt: skip
+
+
+def _faults(document: Any) -> tuple[outcome.Fault, ...]:  # noqa: ANN401  # any JSON
+    details = document.get("detail") if isinstance(document, dict) else None
+    if not isinstance(details, list):
+        return ()
+    return tuple(_fault(detail) for detail in details if isinstance(detail, dict))
+
+
+def _fault(detail: dict[str, Any]) -> outcome.Fault:
+    place = detail.get("loc")
+    steps = place if isinstance(place, list) else []
+    position = next((s for s in steps if isinstance(s, int) and not isinstance(s, bool)), None)
+    after = steps[steps.index(position) + 1 :] if position is not None else []
+    field = next((step for step in after if isinstance(step, str)), None)
+    return outcome.Fault(position, field, redact(str(detail.get("msg") or "not valid"))[:200])
+
+
+class UnreadableTotals(Exception):
+    """The answer is no evidence of anything."""
+
+
+def decode_totals(answer: Answer) -> list[tuple[int, date, Decimal]]:
+    """(location, day, total) of every day that has data; null totals are left out.
+
+    Raises:
+        UnreadableTotals: an error, a throttled answer, or a 200 with another body.
+    """
+    if answer.status != 200:
+        raise UnreadableTotals(f"{answer.status}: {error_text(answer)}")
+    try:
+        decoded = _DaysAnswer.model_validate_json(answer.body)
+    except ValidationError:
+        raise UnreadableTotals(error_text(answer) or "an answer that cannot be read") from None
+    return [(d.location_id, d.day, d.total) for d in decoded.data.days if d.total is not None]
+
+
+def decode_locations(answer: Answer) -> list[Location] | None:
+    """The listed locations; None if the answer is not a list of them."""
+    try:
+        return _LocationsAnswer.model_validate_json(answer.body).data.locations
+    except ValidationError:
+        return None
+
+
+def is_base_response(answer: Answer) -> bool:
+    """Whether a delete was acknowledged: 200 with the documented envelope, nothing else."""
+    document = _document(answer.body)
+    return answer.status == 200 and isinstance(document, dict) and "data" in document
+
+
+def request_id(answer: Answer) -> str | None:
+    """The id that Connecteam's support asks for, wherever this answer keeps it."""
+    document = _document(answer.body) if len(answer.body) < 4_000_000 else None
+    names: Iterable[str] = ("requestId", "request_id")
+    if isinstance(document, dict):
+        for name in names:
+            if isinstance(document.get(name), str):
+                return str(document[name])[:100]
+    return answer.headers.get("x-request-id")
+
+
+def error_text(answer: Answer) -> str:
+    """What an answer says, for a person: at most 200 characters, secrets hidden."""
+    document = _document(answer.body)
+    text = ""
+    if isinstance(document, dict):
+        said = document.get("error") or document.get("detail") or document.get("message")
+        text = said if isinstance(said, str) else json.dumps(said) if said else ""
+        text = text or "an unexpected document"
+    elif answer.body:
+        kind = answer.headers.get("content-type", "")
+        text = "a web page" if "html" in kind or answer.body[:1] == b"<" else "no JSON"
+    else:
+        text = "an empty answer"
+    return redact(text)[:200]
+
+
+def _document(body: bytes) -> Any:  # noqa: ANN401  # any JSON
+    try:
+        return json.loads(body)
+    except (ValueError, UnicodeDecodeError):
+        return None
