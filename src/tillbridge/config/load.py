@@ -162,7 +162,12 @@ def _validate(data: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:
         return Config.model_validate(data), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-    return None, [explain(detail) for detail in details]
+    # pydantic counts only the entries that are right, and would call one wrong location none.
+    return None, [
+        explain(detail)
+        for detail in details
+        if not (detail["type"] == "too_short" and detail["input"])
+    ]
 
 
 def _readable(model: type[Section], data: Mapping[str, Any]) -> Values:
