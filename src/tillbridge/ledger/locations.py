@@ -104,13 +104,18 @@ def every(view: Connection) -> Sequence[LocationRow]:
 
 
 def move_cursor(commit: Connection, location_id: int, to_ms: int, now_ms: int) -> None:
-    """The window that ends at `to_ms` has been read to its last page. Never moves backwards."""
+    """The window that ends at `to_ms` has been read to its last page.
+
+    Never moves backwards, except from the future, where a wrong clock had put it.
+    """
     row = get(commit, location_id)
+    if row.cursor_ms is not None and row.cursor_ms <= now_ms:
+        to_ms = max(to_ms, row.cursor_ms)
     commit.execute(
         update(location)
         .where(location.c.id == location_id)
         .values(
-            cursor_ms=max(to_ms, row.cursor_ms or to_ms),
+            cursor_ms=to_ms,
             last_read_ms=now_ms,
             last_error=None,
             last_error_ms=None,

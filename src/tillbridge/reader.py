@@ -1,0 +1,281 @@
+"""Reading Lightspeed: every page of a window into the ledger, several locations side by side.
+
+The cursor moves only in the commit of a window's last page; any failure leaves it where it was.
+Requests run in worker threads, everything else in the caller's.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from tillbridge.clock import Clock
+from tillbridge.days import epoch_ms
+from tillbridge.errors import CredentialsRefused, TillbridgeError, TryLater
+from tillbridge.ledger import locations, sales
+from tillbridge.ledger.sales import Taken
+from tillbridge.ledger.store import DiskTrouble, Ledger
+from tillbridge.lightspeed.client import NotOperationalBefore
+from tillbridge.lightspeed.paging import token_stamp
+from tillbridge.lightspeed.wire import Page
+from tillbridge.log import get_logger
+from tillbridge.mapper import Rules
+from tillbridge.record import Undecodable, record_of, record_of_undecodable
+from tillbridge.states import Lane
+from tillbridge.windows import EDGE, Period, covers
+
+_log = get_logger("tillbridge.reader")
+
+
+class Pages(Protocol):
+    """What the reader needs of the Lightspeed client."""
+
+    def sales_page(
+        self, location_id: int, start: datetime, end: datetime, token: str | None
+    ) -> Page: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A Lightspeed location to read: the ledger's id, Lightspeed's id, its name and rules."""
+
+    id: int
+    lightspeed_id: int
+    name: str
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One window to read.
+
+    Attributes:
+        source: where.
+        period: sales closed outside are left out.
+        lane: live or backfill.
+        when_done: runs inside the commit of the last page: moves a cursor.
+    """
+
+    source: Source
+    period: Period
+    lane: Lane
+    when_done: Callable[[Connection], None]
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a task; `error` is None if its window was read to the end."""
+
+    task: Task
+    pages: int = 0
+    new: int = 0
+    changed: int = 0
+    quarantined: int = 0
+    done: bool = False
+    error: TillbridgeError | None = None
+
+    def add(self, taken: Taken) -> None:
+        self.pages += 1
+        self.new += taken.new
+        self.changed += taken.changed
+        self.quarantined += taken.quarantined
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Where the reading of one window stands."""
+
+    report: Report
+    start: datetime
+    end: datetime
+    token: str | None = None
+    tokens: set[str] = field(default_factory=set)
+    asked_from: set[datetime] = field(default_factory=set)
+    edge: datetime | None = None  # the last stamp of the page before, if the token is just that
+    repeats: bool = False  # pages begin with the stamp that the page before ended with
+    probe: datetime | None = None  # an edge whose neighbours are to be read once more
+
+
+class Reader:
+    """Reads tasks into the ledger.
+
+    Args:
+        ledger: takes the sales in.
+        pages: Lightspeed.
+        clock: stamps.
+        executor: runs the requests.
+        max_in_flight: most requests at once.
+    """
+
+    def __init__(
+        self, ledger: Ledger, pages: Pages, clock: Clock, executor: Executor, max_in_flight: int
+    ) -> None:
+        self._ledger = ledger
+        self._pages = pages
+        self._clock = clock
+        self._executor = executor
+        self._max_in_flight = max_in_flight
+
+    def read(
+        self, tasks: Sequence[Task], should_stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[Report]:
+        """Read all tasks; yields a task's report after each of its pages, and when it ends.
+
+        Tasks of one location are read one after the other, in the order given.
+
+        Raises:
+            CredentialsRefused: Lightspeed refused the sign-in; no other task is begun.
+            DiskTrouble: the ledger could not be written.
+        """
+        queue = [self._begin(task) for task in tasks]
+        flying: dict[Future[Page], _Progress] = {}
+        try:
+            while (queue or flying) and not should_stop():
+                self._launch(queue, flying)
+                done, _ = wait(flying, return_when=FIRST_COMPLETED)
+                # In a fixed order, so that one seed of a simulation has one story.
+                for future in sorted(done, key=lambda f: flying[f].report.task.source.id):
+                    progress = flying.pop(future)
+                    self._take(future, progress)
+                    yield progress.report
+                    if not progress.report.done and progress.report.error is None:
+                        queue.insert(0, progress)
+        finally:
+            wait(flying)
+
+    def _begin(self, task: Task) -> _Progress:
+        return _Progress(Report(task), task.period.start - EDGE, task.period.end)
+
+    def _launch(self, queue: list[_Progress], flying: dict[Future[Page], _Progress]) -> None:
+        busy = {progress.report.task.source.id for progress in flying.values()}
+        for progress in list(queue):
+            if len(flying) >= self._max_in_flight:
+                return
+            source = progress.report.task.source
+            if source.id in busy:
+                continue
+            busy.add(source.id)
+            queue.remove(progress)
+            flying[self._executor.submit(self._fetch, progress)] = progress
+
+    def _fetch(self, progress: _Progress) -> Page:
+        location_id = progress.report.task.source.lightspeed_id
+        if progress.probe is not None:
+            margin = timedelta(milliseconds=1)
+            return self._pages.sales_page(
+                location_id, progress.probe - margin, progress.probe + margin, None
+            )
+        return self._pages.sales_page(location_id, progress.start, progress.end, progress.token)
+
+    def _take(self, future: Future[Page], progress: _Progress) -> None:
+        report = progress.report
+        try:
+            self._take_page(future.result(), progress)
+        except NotOperationalBefore as error:
+            self._begin_later(progress, error)
+        except (CredentialsRefused, DiskTrouble):
+            raise
+        except TillbridgeError as error:
+            self._fail(report, error)
+
+    def _take_page(self, page: Page, progress: _Progress) -> None:
+        probing = progress.probe is not None
+        last = not probing and not page.next_token
+        if not probing and page.next_token in progress.tokens:
+            raise TryLater(
+                f"Lightspeed repeated a page token while the sales of "
+                f"{progress.report.task.source.name} were read; the rest was not read.",
+                "tillbridge reads that period again at its next poll.",
+            )
+        needs_probe = not probing and self._must_probe(page, progress)
+        self._store(page, progress, last=last and not needs_probe)
+        if probing:
+            progress.probe = None
+            progress.report.done = progress.token is None
+            if progress.report.done:
+                self._finish(progress)
+            return
+        self._advance(page, progress)
+        if needs_probe:
+            progress.probe = needs_probe
+        else:
+            progress.report.done = last
+
+    def _must_probe(self, page: Page, progress: _Progress) -> datetime | None:
+        """The edge between two pages, if sales closed in that very millisecond may be missing.
+
+        Lightspeed's tokens have been seen to be just the last stamp of a page. If the next page
+        then begins after that stamp instead of with it, other sales with the same stamp fell
+        between the two; reading that millisecond alone brings them.
+        """
+        edge, progress.edge = progress.edge, None
+        if edge is None or progress.repeats:
+            return None
+        first = next((sale.closed for sale in page.sales if sale.closed), None)
+        if first is not None and epoch_ms(first) <= epoch_ms(edge):
+            progress.repeats = True
+            return None
+        return edge
+
+    def _advance(self, page: Page, progress: _Progress) -> None:
+        progress.token = page.next_token or None
+        if progress.token is None:
+            return
+        progress.tokens.add(progress.token)
+        stamp = token_stamp(progress.token)
+        final = next((sale.closed for sale in reversed(page.sales) if sale.closed), None)
+        if stamp is not None and final is not None and stamp == epoch_ms(final):
+            progress.edge = final
+
+    def _store(self, page: Page, progress: _Progress, *, last: bool) -> None:
+        task, rules = progress.report.task, progress.report.task.source.rules
+        records = [record_of(sale, rules) for sale in page.sales]
+        records += [
+            record_of_undecodable(
+                Undecodable(b.place, b.reason, b.reference, b.fisc_id, b.kept), rules
+            )
+            for b in page.broken
+        ]
+        inside = [record for record in records if covers(task.period, record.closed_ms)]
+        now_ms = epoch_ms(self._clock.now())
+        with self._ledger.commit() as commit:
+            taken = sales.take_in(commit, task.source.id, inside, task.lane, now_ms)
+            if last:
+                task.when_done(commit)
+        progress.report.add(taken)
+        if taken.quarantined:
+            _log.warning(
+                "sales_quarantined", location=task.source.name, count=taken.quarantined,
+                remedy="See them with `tillbridge quarantine list`.",
+            )  # fmt: skip
+
+    def _finish(self, progress: _Progress) -> None:
+        with self._ledger.commit() as commit:
+            progress.report.task.when_done(commit)
+
+    def _begin_later(self, progress: _Progress, error: NotOperationalBefore) -> None:
+        """Go on from the date that Lightspeed names; a second later if it names it once more."""
+        report, earliest = progress.report, error.earliest
+        if earliest in progress.asked_from:
+            earliest += EDGE
+        if earliest in progress.asked_from or progress.token is not None:
+            self._fail(report, error)
+            return
+        progress.asked_from.add(earliest)
+        with self._ledger.commit() as commit:
+            locations.set_earliest(commit, report.task.source.id, epoch_ms(error.earliest))
+            if earliest >= progress.end:
+                report.task.when_done(commit)
+        report.done = earliest >= progress.end
+        progress.start = earliest
+
+    def _fail(self, report: Report, error: TillbridgeError) -> None:
+        report.error = error
+        _log.warning("reading_failed", location=report.task.source.name, reason=str(error))
+        with self._ledger.commit() as commit:
+            locations.note_error(
+                commit, report.task.source.id, str(error), epoch_ms(self._clock.now())
+            )
