@@ -116,6 +116,7 @@ def only_problem(path):
         (b"a = 1\nb = '\xff'\n", "line 2", "The file is not UTF-8 text."),
         ("a = " + "1" * 5000, "", "The file has a number or a nesting beyond all measure."),
         ("a = " + "[" * 20000, "", "The file has a number or a nesting beyond all measure."),
+        ("a = 0x" + "f" * 9000 + " b", "line 1, column 9008", "This is not TOML: expected newline or end of document after a statement."),
         ("#" * 1024 * 1024 + "\n", "", "The file is larger than 1 MiB."),
     ],
 )  # fmt: skip

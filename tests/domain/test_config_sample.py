@@ -10,6 +10,56 @@ from tillbridge.config import Config, effective, example_toml, json_schema, pars
 from tillbridge.config.layout import tables
 
 
+CONTRACT = """
+config_version = 1
+name = "Harbour Group"
+[lightspeed]
+environment = "production"
+auth = "v2"
+client_id = "devp-v2-prod-example"
+client_secret = { credential = "lightspeed-client-secret" }
+redirect_uri = "https://localhost:8443/callback"
+timeout = "30s"
+max_concurrency = 2
+[connecteam]
+region = "global"
+api_key = { credential = "connecteam-api-key" }
+connect_timeout = "5s"
+timeout = "90s"
+quota_share = 0.8
+backfill_share = 0.5
+[sync]
+poll_every = "5m"
+overlap = "30m"
+rescans = [{ every = "1h", back = "12h" }, { at = "05:30", back = "3d" }, { every = "7d", back = "35d" }]
+max_batch_age = "auto"
+[doubt]
+wait = "2m"
+patience = "auto"
+when_unclear = "hold"
+[mapping]
+service_charge = "exclude"
+unknown_type = "quarantine"
+after_midnight = "keep"
+[mapping.sale_types]
+[mapping.accounting_groups]
+[[locations]]
+name = "Harbour Street"
+lightspeed_id = 45454565682155
+connecteam_id = 123
+timezone = "Europe/London"
+currency = "GBP"
+exclusive = true
+start = 2026-11-01
+day_starts_at = "05:00"
+enabled = true
+"""
+
+
+def test_the_sample_says_what_the_contract_says_with_every_default_written_out():
+    assert parse(tomllib.loads(example_toml())) == parse(tomllib.loads(CONTRACT))
+
+
 def test_the_sample_can_be_used_as_it_is():
     loaded = parse(tomllib.loads(example_toml()))
     assert loaded.warnings == ()

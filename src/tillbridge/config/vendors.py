@@ -147,6 +147,7 @@ class Connecteam(Section):
     minute_limit: int | None = Field(
         default=None,
         ge=1,
+        le=1_000_000,
         strict=True,
         description="Requests per minute of the account's plan (5, 100 or 200), used only until "
         "Connecteam's answers name the limit.",
@@ -155,6 +156,7 @@ class Connecteam(Section):
     day_limit: int | None = Field(
         default=None,
         ge=1,
+        le=1_000_000,
         strict=True,
         description="Requests per day of the account's plan (100, 10000 or 20000), used only "
         "until Connecteam's answers name the limit.",
