@@ -9,7 +9,6 @@ import pytest
 from tillbridge.config import Config, effective, example_toml, json_schema, parse
 from tillbridge.config.layout import tables
 
-
 CONTRACT = """
 config_version = 1
 name = "Harbour Group"
