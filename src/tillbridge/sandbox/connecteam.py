@@ -32,7 +32,7 @@ from tillbridge.sandbox.limits import Limits
 from tillbridge.sandbox.signin import basic_credentials
 from tillbridge.sandbox.wire import Counters
 
-_SCOPES: Final = ("salesdata.read", "salesdata.write", "salesdata.delete")
+_SCOPES: Final = ("sales_data.read", "sales_data.write", "sales_data.delete")
 _TOKEN_TTL_S: Final = 86_400
 _V1: Final = "/sales/v1"
 Json = dict[str, Any]

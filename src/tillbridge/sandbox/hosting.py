@@ -64,9 +64,13 @@ class Host:
                 raise TillbridgeError("The sandbox's server did not start.")
             time.sleep(0.005)
 
+    def ask_to_stop(self) -> None:
+        """Take no new connections; returns at once, so that several hosts stop side by side."""
+        self._server.should_exit = True
+
     def stop(self) -> None:
         """Returns once every answer under way is given and the socket is closed."""
-        self._server.should_exit = True
+        self.ask_to_stop()
         if self._thread.is_alive():
             self._thread.join(_STOP_WITHIN_S)
         self._socket.close()

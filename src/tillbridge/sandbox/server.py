@@ -97,6 +97,8 @@ class Sandbox(Vendors):
 
     def _stop_hosts(self) -> None:
         for host in self._hosts:
+            host.ask_to_stop()
+        for host in self._hosts:
             host.stop()
         self._hosts.clear()
 
