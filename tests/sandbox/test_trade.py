@@ -9,6 +9,7 @@ import pytest
 
 from tillbridge.sandbox import SandboxOptions
 from tillbridge.sandbox.amounts import expected_row, read_micros, round_half_even, write_micros
+from tillbridge.sandbox.archive import Archive
 from tillbridge.sandbox.places import last_ended_day, places
 from tillbridge.sandbox.trade import SALE_TYPES, Closed, sale_closing_at, trade_of_day
 from tillbridge.sandbox.vendors import Vendors
@@ -168,6 +169,17 @@ def test_amounts_are_written_and_read_without_loss():
         assert read_micros(write_micros(micros)) == micros
     assert write_micros(8_330_000) == "8.33"
     assert write_micros(-8_333_333) == "-8.333333"
+
+
+def test_days_that_were_forgotten_come_back_the_same(monkeypatch):
+    archive = Archive(LONDON, 1, DAY - timedelta(days=4), DAY, 30)
+    window = (0, 2_000_000_000_000)
+    archive.add(sale_closing_at(LONDON, 1_794_300_000_000, seed=1, number=1))
+    everything = archive.page(*window, skip=0, limit=10_000)
+    monkeypatch.setattr("tillbridge.sandbox.archive._SALES_KEPT", 1)
+    again = [archive.page(*window, skip=at, limit=7) for at in range(0, len(everything), 7)]
+    assert [pair for page in again for pair in page] == everything
+    assert archive.totals(until_ms=window[1]).sales == len(everything)
 
 
 def test_live_sales_differ_from_each_other_and_from_the_day():

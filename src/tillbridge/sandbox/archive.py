@@ -17,7 +17,7 @@ from tillbridge.sandbox.amounts import Row, Totals, expected_row
 from tillbridge.sandbox.places import Place
 from tillbridge.sandbox.trade import Closed, days_between, trade_of_day
 
-_DAYS_KEPT: Final = 24  # about 3 MB each at 1,000 sales
+_SALES_KEPT: Final = 40_000  # for each place; about 130 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,15 @@ class Archive:
             shelf = self._make(day)
             self._shelves[day] = shelf
             self._stamps[day] = shelf.stamps
-            while len(self._shelves) > _DAYS_KEPT:
-                self._shelves.popitem(last=False)
+            self._forget_old_days()
         self._shelves.move_to_end(day)
         return shelf
+
+    def _forget_old_days(self) -> None:
+        kept = sum(len(shelf.stamps) for shelf in self._shelves.values())
+        while kept > _SALES_KEPT and len(self._shelves) > 1:
+            _, gone = self._shelves.popitem(last=False)
+            kept -= len(gone.stamps)
 
     def _make(self, day: date) -> Shelf:
         drawn: list[Closed] = []
