@@ -191,7 +191,8 @@ def _arrange(chunk: list[Row]) -> Iterator[tuple[Row, ...]]:
     else:
         if others:
             yield tuple(others)
-        yield tuple(zeros)
+        for apart in _cut(zeros):  # without what stood between them, they may be far apart
+            yield tuple(apart)
 
 
 def is_sound(part: Part) -> bool:
@@ -201,6 +202,7 @@ def is_sound(part: Part) -> bool:
     one_sign = all(a >= 0 for a in amounts) or all(a <= 0 for a in amounts)
     enclosed = not any(amounts) or (amounts[0] != 0 and amounts[-1] != 0)
     near = all(b - a <= MAX_GAP_S for a, b in pairwise(stamps))
+    short = not stamps or stamps[-1] - stamps[0] <= MAX_SPAN_S
     at_home = all(row.transaction.location_id == part.location_id for row in part.rows)
     sized = 0 < len(part.rows) <= MAX_ROWS
-    return one_sign and enclosed and near and at_home and sized
+    return one_sign and enclosed and near and short and at_home and sized

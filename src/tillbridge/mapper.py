@@ -95,8 +95,8 @@ def summarise(sale: Sale) -> Summary | Quarantined:
             return Quarantined(f"salesLines[{index}].{problem.args[0]}")
         name = _group_name(line)
         groups[name] = groups[name] + sums if name in groups else sums
-        if line.currency:
-            currencies.add(line.currency.strip().upper())
+        if code := (line.currency or "").strip().upper():
+            currencies.add(code)
     if len(currencies) > 1:
         return Quarantined(f"the sale has more than one currency: {', '.join(sorted(currencies))}")
     currency = currencies.pop() if currencies else None

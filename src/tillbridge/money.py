@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from iso4217 import Currency
 
-# Up to fifteen digits before the point: more is no restaurant's bill, and everything that is
-# ever summed stays far below the 28 digits that Decimal keeps exactly.
-_AMOUNT = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
+# Up to twelve digits before the point: more is no restaurant's bill in any currency. With up to
+# twelve after it, ten thousand lines still add up within the 28 digits that Decimal keeps exactly.
+_AMOUNT = re.compile(r"[+-]?(?:[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
 
 
 class UnreadableAmount(ValueError):

@@ -13,6 +13,7 @@ taken at its word only where its shape leaves no room:
 | 401, or 403                                       | refused: the credentials                 |
 | 429                                               | refused: not now                         |
 | another 4xx to a request of one row               | refused: this row                        |
+| 408, 425 or 499, which blame no row               | unknown                                  |
 | another 4xx to a request of several rows          | unknown, until shown that nothing is written |
 | 3xx, 5xx, a cut or late answer, a broken connection | unknown                                |
 """
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from tillbridge.money import UnknownCurrency, minor_digits, to_minor
+from tillbridge.money import minor_digits, to_minor
 from tillbridge.sale import Transaction
 
 
@@ -159,25 +160,26 @@ def judge(sent: Sequence[Transaction], shape: Shape) -> Outcome:
             return Unknown(reason, {})
 
 
+_ABOUT_THE_CONNECTION = (408, 425, 499)
+"""Some proxy's word about the time that a request took; it would be wrong to set a sale aside."""
+
+
 def _judge_status(count: int, status: int, text: str) -> Outcome:
     said = f"{status}: {text}" if text else str(status)
     if status in (401, 403):
         return CredentialsNotAccepted(said)
     if status == 429:
         return Throttled(said)
-    if 400 <= status < 500 and count == 1:
+    if 400 <= status < 500 and status not in _ABOUT_THE_CONNECTION and count == 1:
         return RowsRefused({0: said}, said)
     return Unknown(f"Connecteam answered {said}", {})
 
 
 def _judge_faults(sent: Sequence[Transaction], faults: Sequence[Fault]) -> Outcome:
     reason = "; ".join(sorted({fault.message for fault in faults}))[:300]
-    places = {f.position for f in faults if f.position is not None and f.position < len(sent)}
-    wrong_places = {
-        f.position
-        for f in faults
-        if f.field == "locationId" and f.position is not None and f.position < len(sent)
-    }
+    rows = range(len(sent))
+    places = {f.position for f in faults if f.position is not None and f.position in rows}
+    wrong_places = places & {f.position for f in faults if f.field == "locationId"}
     if wrong_places:
         # An id that Connecteam does not know is wrong for all of its rows: setting the rows
         # aside one by one would bury one mistake of the configuration under a day of sales.
@@ -207,11 +209,16 @@ def _judge_echo(sent: Sequence[Transaction], rows: Sequence[EchoedRow]) -> Outco
     return Accepted(tuple(matched[place] for place in range(len(sent))))
 
 
+_Waiting = dict[tuple[int, str, int, str, int], list[int]]
+"""Positions of the rows sent, by all that an echo must agree with but the tax."""
+
+
 def _match(sent: Sequence[Transaction], rows: Sequence[EchoedRow]) -> dict[int, str] | None:
     """Match echoed rows to sent ones by value, whatever their order; None if one fits nowhere."""
-    waiting: dict[tuple[int, str, int, int], list[int]] = defaultdict(list)
-    for place, row in enumerate(sent):
-        waiting[row.location_id, row.sale_type, row.created_at, row.amount].append(place)
+    waiting: _Waiting = defaultdict(list)
+    for place, tx in enumerate(sent):
+        key = (tx.location_id, tx.sale_type, tx.created_at, tx.currency, tx.amount)
+        waiting[key].append(place)
     matched: dict[int, str] = {}
     # Rows that say more are matched first, so that a row without tax takes what they leave.
     for echoed in sorted(rows, key=lambda row: (row.tax is None) + (row.currency is None)):
@@ -222,34 +229,17 @@ def _match(sent: Sequence[Transaction], rows: Sequence[EchoedRow]) -> dict[int, 
     return matched
 
 
-def _take(
-    waiting: dict[tuple[int, str, int, int], list[int]],
-    sent: Sequence[Transaction],
-    row: EchoedRow,
-) -> int | None:
-    for amount in _minor_candidates(sent, row):
-        places = waiting.get((row.location_id, row.sale_type, row.created_at, amount), [])
+def _take(waiting: _Waiting, sent: Sequence[Transaction], row: EchoedRow) -> int | None:
+    sent_in = sorted({tx.currency for tx in sent})
+    for currency in [row.currency] if row.currency else sent_in:
+        if currency not in sent_in:
+            continue
+        digits = minor_digits(currency)
+        amount = to_minor(row.amount, digits)
+        key = (row.location_id, row.sale_type, row.created_at, currency, amount)
+        places = waiting.get(key, [])
         for place in places:
-            if _agrees(sent[place], row):
+            if row.tax is None or to_minor(row.tax, digits) == sent[place].tax:
                 places.remove(place)
                 return place
     return None
-
-
-def _minor_candidates(sent: Sequence[Transaction], row: EchoedRow) -> list[int]:
-    currencies = {row.currency} if row.currency else {tx.currency for tx in sent}
-    found = []
-    for currency in currencies:
-        try:
-            found.append(to_minor(row.amount, minor_digits(currency)))
-        except UnknownCurrency:
-            continue
-    return found
-
-
-def _agrees(transaction: Transaction, row: EchoedRow) -> bool:
-    if row.currency is not None and row.currency != transaction.currency:
-        return False
-    return row.tax is None or (
-        to_minor(row.tax, minor_digits(transaction.currency)) == transaction.tax
-    )

@@ -8,6 +8,7 @@ nothing (see outcome.py).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from urllib.parse import quote
 
 from tillbridge.connecteam import wire
 from tillbridge.errors import CredentialsRefused, TryLater
@@ -126,7 +127,9 @@ class ConnecteamClient:
 
     def delete_one(self, transaction_id: str) -> Deleted:
         """Remove one transaction."""
-        return self._delete(f"/sales/v1/transactions/{transaction_id}", {})
+        # An empty id, or one with a `?` in it, would turn this into the delete of a whole period.
+        assert transaction_id
+        return self._delete(f"/sales/v1/transactions/{quote(transaction_id, safe='')}", {})
 
     def delete_window(self, location_id: int, start_s: int, end_s: int) -> Deleted:
         """Remove everything in a period; whether its ends belong to it is not documented."""
@@ -151,12 +154,14 @@ class ConnecteamClient:
             TryLater: no usable answer.
             CredentialsRefused: the key or its scope.
         """
-        found: list[wire.Location] = []
+        found: dict[int, wire.Location] = {}
         while True:
             page = self._locations_page(len(found))
-            found.extend(page)
-            if len(page) < 1000:
-                return found
+            news = {place.id: place for place in page if place.id not in found}
+            found |= news
+            # A server that takes no notice of the offset repeats its first page for ever.
+            if len(page) < 1000 or not news:
+                return list(found.values())
 
     def _locations_page(self, offset: int) -> list[wire.Location]:
         answer = self._http.exchange(

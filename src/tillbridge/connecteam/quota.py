@@ -2,16 +2,24 @@
 
 The limits belong to the customer's account and are shared with every other program of theirs.
 They are learned from the headers x-ratelimit-{minute,day}-{limit,remaining,reset}; headers may be
-missing, and a reset may lie in the past.
+missing, and a reset may lie in the past. A reset is told by Connecteam's clock: the answer's own
+Date header says what that clock shows, so that a machine whose clock is wrong paces itself right.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import Enum
+
+from tillbridge.days import epoch_ms
 
 _LENGTH_MS = {"minute": 60_000, "day": 86_400_000}
 _RESERVE = 1
 """Never the account's last request: another program may be taking it at this moment."""
+
+_MARGIN_MS = 1000
+"""Their clock and their Date header show whole seconds."""
 
 
 class Purpose(Enum):
@@ -85,7 +93,7 @@ def _window_wait(window: Window, shares: Shares, purpose: Purpose, now_ms: int) 
     if purpose is Purpose.BACKFILL and window.name == "day":
         share *= shares.backfill
     allowed = max(1, int(shares.limit_of(window) * share))
-    drained = window.remaining is not None and window.remaining < _RESERVE
+    drained = window.remaining is not None and window.remaining <= _RESERVE
     if window.spent < allowed and not drained:
         return 0
     return window.reset_ms - now_ms
@@ -115,20 +123,36 @@ def _learn_window(window: Window, headers: Mapping[str, str], now_ms: int) -> Wi
     reset_s = _number(headers, f"x-ratelimit-{window.name}-reset")
     if limit is None and remaining is None and reset_s is None:
         return window
-    if reset_s is not None and now_ms < reset_s * 1000 <= now_ms + _LENGTH_MS[window.name]:
-        # A whole second later: the other clock may be ahead of ours by a fraction.
-        reset_ms = reset_s * 1000 + 1000
-        if reset_ms > window.reset_ms + 2000 and window.seen_ms is not None:
-            window = replace(window, spent=1, remaining=None)  # their window began anew already
-        window = replace(window, reset_ms=reset_ms)
     if limit is None:
         limit = window.limit
+    if reset_s is not None:
+        left_ms = reset_s * 1000 - _their_now_ms(headers, now_ms)
+        length_ms = _LENGTH_MS[window.name]
+        if left_ms < 0:
+            # The window that this answer speaks of is over; what remained of it is, too.
+            return replace(window, limit=limit, seen_ms=now_ms)
+        if left_ms <= length_ms:
+            reset_ms = now_ms + left_ms + _MARGIN_MS
+            # A slow answer moves the end by its delay; half a window more is another window.
+            if reset_ms > window.reset_ms + length_ms // 2 and window.seen_ms is not None:
+                window = replace(window, spent=1, remaining=None)
+            window = replace(window, reset_ms=reset_ms)
     # An answer that overtook another must not give back what is spent.
     if remaining is not None and window.remaining is not None:
         remaining = min(remaining, window.remaining)
     elif remaining is None:
         remaining = window.remaining
     return replace(window, limit=limit, remaining=remaining, seen_ms=now_ms)
+
+
+def _their_now_ms(headers: Mapping[str, str], now_ms: int) -> int:
+    """What Connecteam's clock showed when it answered; our own time where it does not say."""
+    try:
+        told = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError):
+        return now_ms
+    aware: datetime = told if told.tzinfo else told.replace(tzinfo=UTC)
+    return epoch_ms(aware)
 
 
 def throttle(windows: list[Window], now_ms: int) -> list[Window]:

@@ -39,6 +39,10 @@ def _encode(row: Transaction) -> str:
     )
 
 
+# A number beyond this is no money; read as a Decimal, "1e999999" would fill the memory.
+_Money = Annotated[Decimal, Field(gt=-(10**15), lt=10**15)]
+
+
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=False)
 
@@ -50,8 +54,8 @@ class _Transaction(_Wire):
     location_id: Annotated[int, Field(validation_alias="locationId")]
     sale_type: Annotated[str, Field(validation_alias="saleType")]
     created_at: Annotated[int, Field(validation_alias="createdAt")]
-    amount: Annotated[Decimal, Field(validation_alias="finalSaleAmount")]
-    tax: Annotated[Decimal | None, Field(validation_alias="taxAmount")] = None
+    amount: Annotated[_Money, Field(validation_alias="finalSaleAmount")]
+    tax: Annotated[_Money | None, Field(validation_alias="taxAmount")] = None
     currency: str | None = None
 
 
@@ -67,8 +71,8 @@ class _CreatedAnswer(_Wire):
 class _Day(_Wire):
     day: Annotated[date, Field(validation_alias="date")]
     location_id: Annotated[int, Field(validation_alias="locationId")]
-    total: Annotated[Decimal | None, Field(validation_alias="totalSales")] = None
-    projected: Annotated[Decimal | None, Field(validation_alias="projectedSales")] = None
+    total: Annotated[_Money | None, Field(validation_alias="totalSales")] = None
+    projected: Annotated[_Money | None, Field(validation_alias="projectedSales")] = None
 
 
 class _Days(_Wire):
@@ -100,7 +104,11 @@ def decode_post(answer: Answer) -> outcome.Shape:
     if answer.status == 200:
         return _decode_created(answer)
     if answer.status == 422:
-        faults = _faults(_document(answer.body))
+        document = _document(answer.body)
+        faults = _faults(document)
+        if not faults and isinstance(document, dict) and document.keys() & {"detail", "error"}:
+            # A validation error in another form: it names no row, but it is one.
+            faults = (outcome.Fault(None, None, error_text(answer)),)
         if faults:
             return outcome.ValidationError(faults)
     return outcome.OtherAnswer(answer.status, error_text(answer))
@@ -190,7 +198,7 @@ def error_text(answer: Answer) -> str:
     if isinstance(document, dict):
         said = document.get("error") or document.get("detail") or document.get("message")
         text = said if isinstance(said, str) else json.dumps(said) if said else ""
-        text = text or "an unexpected document"
+        text = text or f"an unexpected document: {json.dumps(document)[:200]}"
     elif answer.body:
         kind = answer.headers.get("content-type", "")
         text = "a web page" if "html" in kind or answer.body[:1] == b"<" else "no JSON"
@@ -202,5 +210,5 @@ def error_text(answer: Answer) -> str:
 def _document(body: bytes) -> Any:  # noqa: ANN401  # any JSON
     try:
         return json.loads(body)
-    except (ValueError, UnicodeDecodeError):
+    except (ValueError, RecursionError):  # RecursionError: brackets in brackets in brackets
         return None

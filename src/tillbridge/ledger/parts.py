@@ -117,8 +117,56 @@ def open_parts(view: Connection, connecteam_id: int | None = None) -> Sequence[P
     return view.execute(query).all()
 
 
-def get(view: Connection, part_id: int) -> PartRow | None:
+def get(view: Connection, part_id: int) -> PartRow:
+    return view.execute(select(part).where(part.c.id == part_id)).one()
+
+
+def find(view: Connection, part_id: int) -> PartRow | None:
     return view.execute(select(part).where(part.c.id == part_id)).one_or_none()
+
+
+def split_posted(
+    commit: Connection, part_id: int, posted: Mapping[int, str], total: int, now: Moment
+) -> None:
+    """A short answer: the echoed sales leave the part for one of their own, which is posted.
+
+    Args:
+        commit: the commit that also records the ids.
+        part_id: keeps the sales that were not echoed, and their sum.
+        posted: {sale id: transaction id} of those that were.
+        total: the sum of those.
+        now: for the event.
+    """
+    row = get(commit, part_id)
+    rest = [sale_id for sale_id in row.sale_ids if sale_id not in posted]
+    values = {name: getattr(row, name) for name in _COPIED}
+    posted_id = _insert(
+        commit, part, **values, state=PartState.POSTED, row_count=len(posted), total=total,
+        sale_ids=[sale_id for sale_id in row.sale_ids if sale_id in posted],
+    )  # fmt: skip
+    commit.execute(update(sale).where(sale.c.id.in_(list(posted))).values(part_id=posted_id))
+    commit.execute(
+        update(part)
+        .where(part.c.id == part_id)
+        .values(row_count=len(rest), total=row.total - total, sale_ids=rest)
+    )
+    if not rest:
+        commit.execute(update(part).where(part.c.id == part_id).values(state=PartState.POSTED))
+    events.note(
+        commit, now.wall_ms, "part_posted", connecteam_id=row.connecteam_id,
+        batch_id=row.batch_id, part_id=posted_id, split_from=part_id, rows=len(posted),
+    )  # fmt: skip
+
+
+_COPIED = (
+    "batch_id",
+    "connecteam_id",
+    "currency",
+    "first_created",
+    "last_created",
+    "boot_id",
+    "started_boot_s",
+)
 
 
 def sources_of(view: Connection, part_id: int, state: SaleState) -> Counter[int]:

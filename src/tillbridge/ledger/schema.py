@@ -178,6 +178,9 @@ part = Table(
     Column("started_boot_s", Float, nullable=False),
     Column("ended_boot_s", Float),  # when we stopped waiting for the answer
     Column("reason", Text),
+    Column(
+        "refusal", Boolean, nullable=False, server_default=text("0")
+    ),  # a 4xx that proves nothing
     Column("person_reason", Text),
     Index(
         "part_open",

@@ -1,0 +1,284 @@
+"""Which Connecteam locations may be written to now: bases, and what must be true before a write.
+
+Before the first write after a start, the totals must show what the ledger put there; before the
+first write ever, an exclusive location must be empty on the days concerned. A base is the reading
+that later ones are compared with; sales on days outside it wait for a new one, which can be taken
+only while nothing is in doubt and all that was written must already show.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from tillbridge import doubt
+from tillbridge.account import Account
+from tillbridge.alarms import Alarms
+from tillbridge.days import epoch_ms, from_epoch_ms, local_date, start_of_day, utc_date
+from tillbridge.ledger import events, parts, removals, targets
+from tillbridge.ledger.store import Ledger
+from tillbridge.ledger.targets import ONE_DAY, TargetRow
+from tillbridge.log import get_logger
+from tillbridge.policy import DoubtPolicy, TargetPolicy
+from tillbridge.readings import Reading, Readings, Span, quiet_of, sum_over
+
+_log = get_logger("tillbridge.bases")
+
+BACK = timedelta(days=400)
+AHEAD = timedelta(days=31)
+_STOP_RECHECK_S = 900.0
+_FIRST_LOOK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """A location that may be written to, for sales stamped within [first_s, last_s]."""
+
+    first_s: int
+    last_s: int
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What this process knows of a location beyond the ledger."""
+
+    checked: bool = False
+    look_at_boot_s: float = 0.0
+    pause_s: float = _FIRST_LOOK_S
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Sales that wait for a location: the stamps of the first and last, and their first sums."""
+
+    first_s: int
+    last_s: int
+    stamps: Sequence[int]
+    sums: Sequence[int]
+
+
+class Bases:
+    """One per process."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        account: Account,
+        readings: Readings,
+        policies: Mapping[int, TargetPolicy],
+        doubts: DoubtPolicy,
+        alarms: Alarms,
+    ) -> None:
+        self._ledger = ledger
+        self._account = account
+        self._readings = readings
+        self._policies = policies
+        self._doubts = doubts
+        self._alarms = alarms
+        self._watches: dict[int, _Watch] = {key: _Watch() for key in policies}
+
+    def writable(self, wanted: Mapping[int, Wanted]) -> dict[int, Writable]:
+        """Those of these locations that may be written to now; reads totals where it must."""
+        ready: dict[int, Writable] = {}
+        spans: dict[int, Span] = {}
+        now = self._account.moment()
+        with self._ledger.view() as view:
+            for key, want in wanted.items():
+                row = targets.get(view, key)
+                assert row is not None
+                if parts.open_parts(view, key) or removals.open_at(view, key):
+                    continue
+                found = self._judge(row, want, targets.base_of(view, row))
+                if isinstance(found, Writable):
+                    ready[key] = found
+                elif self._watches[key].look_at_boot_s <= now.boot_s:
+                    spans[key] = found
+        for key, reading in self._readings.take(spans).items():
+            writable = self._use(key, wanted[key], reading)
+            if writable is not None:
+                ready[key] = writable
+        return ready
+
+    def next_look_s(self) -> float | None:
+        """Seconds until a location that waits for its totals is worth another look."""
+        now = self._account.moment()
+        times = [w.look_at_boot_s for w in self._watches.values() if w.look_at_boot_s > now.boot_s]
+        return min(times) - now.boot_s if times else None
+
+    def _judge(
+        self, row: TargetRow, want: Wanted, base: tuple[TargetRow, targets.Totals] | None
+    ) -> Writable | Span:
+        """Writable as it is, or the days that have to be read first."""
+        today = self._readings.today()
+        first = min(utc_date(want.first_s) - 2 * ONE_DAY, today - BACK)
+        last = max(utc_date(want.last_s) + 2 * ONE_DAY, today + AHEAD)
+        if base is None:
+            return first, last
+        writable = _bounds(base[1])
+        watch = self._watches[row.connecteam_id]
+        inside = any(writable.first_s <= stamp <= writable.last_s for stamp in want.stamps)
+        if watch.checked and row.stop is None and inside:
+            return writable
+        return min(first, *base[1]), max(last, *base[1])
+
+    def _use(self, key: int, want: Wanted, reading: Reading) -> Writable | None:
+        with self._ledger.view() as view:
+            row = targets.get(view, key)
+            assert row is not None
+            base = targets.base_of(view, row)
+            abandoned = targets.abandoned(view, key)
+        if base is None:
+            return self._first_base(key, want, reading)
+        span = targets.span_of(row)
+        change = sum_over(reading.totals, span) - sum_over(base[1], span) if span else 0
+        finding = doubt.examine(
+            doubt.Examination(
+                change=change,
+                acknowledged=row.acknowledged,
+                quiet=quiet_of(row, reading.taken),
+                patience=self._doubts.patience(row.lag_worst_s, row.lag_count),
+                exclusive=self._policies[key].exclusive,
+                abandoned=abandoned,
+                waiting_sums=want.sums if not self._watches[key].checked else (),
+            )
+        )
+        return self._act(key, row, want, reading, finding)
+
+    def _act(
+        self, key: int, row: TargetRow, want: Wanted, reading: Reading, finding: doubt.Finding
+    ) -> Writable | None:
+        match finding:
+            case doubt.AsExpected():
+                return self._go_on(key, row, want, reading)
+            case doubt.Foreign(amount):
+                self._note_foreign(key, amount)
+                return self._renew(key, reading)
+            case doubt.LookAgain(after_s):
+                self._look_later(key, after_s)
+                return None
+            case doubt.StopPosting(name, reason):
+                self._stop(key, name, reason)
+                return None
+            case doubt.AppliedLate(part_id):
+                self._stop(
+                    key,
+                    "applied_late",
+                    f"request {part_id}, given up as lost, was carried "
+                    "out after all, so that its sales are in Connecteam twice",
+                )
+                return None
+
+    def _go_on(self, key: int, row: TargetRow, want: Wanted, reading: Reading) -> Writable | None:
+        if row.stop is not None:
+            with self._ledger.commit() as commit:
+                targets.clear_stop(commit, key, "the totals are explained again", reading.taken)
+            self._alarms.resolve(f"posting_stopped:{key}")
+        watch = self._watches[key]
+        watch.checked, watch.pause_s = True, _FIRST_LOOK_S
+        with self._ledger.view() as view:
+            base = targets.base_of(view, row)
+        assert base is not None
+        writable = _bounds(base[1])
+        if any(writable.first_s <= stamp <= writable.last_s for stamp in want.stamps):
+            return writable
+        patience = self._doubts.patience(row.lag_worst_s, row.lag_count)
+        mature_s = quiet_of(row, reading.taken).mature_in(patience)
+        if mature_s > 0:
+            watch.look_at_boot_s = reading.taken.boot_s + mature_s
+            return None
+        return self._renew(key, reading)
+
+    def _first_base(self, key: int, want: Wanted, reading: Reading) -> Writable | None:
+        policy = self._policies[key]
+        found = self._found_on_days(key, want, reading) if policy.exclusive else []
+        if found:
+            days = ", ".join(day.isoformat() for day in found[:5])
+            self._stop(
+                key,
+                "not_empty",
+                f"Connecteam already holds sales on {days}, though the location is exclusive and "
+                "tillbridge has posted nothing there; perhaps Connecteam's own Lightspeed "
+                "integration is switched on",
+            )
+            return None
+        return self._renew(key, reading)
+
+    def _found_on_days(self, key: int, want: Wanted, reading: Reading) -> list[date]:
+        """Days with sales that tillbridge cannot have put there, among those of waiting sales."""
+        zone = self._policies[key].zone
+        days = {utc_date(stamp) for stamp in want.stamps}
+        days |= {local_date(from_epoch_ms(stamp * 1000), zone) for stamp in want.stamps}
+        found = sorted(day for day in days if reading.totals.get(day, 0) != 0)
+        with self._ledger.view() as view:
+            return [
+                day
+                for day in found
+                if not targets.was_attempted(
+                    view,
+                    key,
+                    epoch_ms(start_of_day(day - ONE_DAY, zone)) // 1000,
+                    epoch_ms(start_of_day(day + 2 * ONE_DAY, zone)) // 1000,
+                )
+            ]
+
+    def _renew(self, key: int, reading: Reading) -> Writable:
+        with self._ledger.commit() as commit:
+            assert not parts.open_parts(commit, key)
+            targets.set_base(commit, key, reading.id, reading.taken)
+            targets.clear_stop(commit, key, "a new base was taken", reading.taken)
+        self._alarms.resolve(f"posting_stopped:{key}")
+        watch = self._watches[key]
+        watch.checked, watch.pause_s = True, _FIRST_LOOK_S
+        return _bounds(reading.totals)
+
+    def _note_foreign(self, key: int, amount: int) -> None:
+        now = self._account.moment()
+        with self._ledger.commit() as commit:
+            events.note(commit, now.wall_ms, "foreign_amount", connecteam_id=key, amount=amount)
+
+    def _look_later(self, key: int, after_s: float) -> None:
+        watch = self._watches[key]
+        watch.look_at_boot_s = self._account.moment().boot_s + min(after_s, watch.pause_s)
+        watch.pause_s *= 2
+
+    def _stop(self, key: int, name: str, reason: str) -> None:
+        now = self._account.moment()
+        with self._ledger.commit() as commit:
+            targets.stop(commit, key, name, reason, now)
+        self._watches[key].look_at_boot_s = now.boot_s + _STOP_RECHECK_S
+        self._alarms.raise_(
+            f"posting_stopped:{key}",
+            f"Nothing is posted to {self._policies[key].name}: {reason}.",
+            STOP_REMEDIES[name],
+        )
+
+
+STOP_REMEDIES = {
+    "not_empty": (
+        "Switch the other integration off and delete its sales on those days; or, if both should "
+        "write there, set exclusive = false. tillbridge looks again every 15 minutes."
+    ),
+    "unexplained": (
+        "Find out who else writes there and delete what they wrote; or set exclusive = false. "
+        "tillbridge looks again every 15 minutes."
+    ),
+    "old_ledger": (
+        "The ledger seems to be an old copy: put the newest one back, or compare the days in "
+        "Connecteam with Lightspeed before you go on."
+    ),
+    "applied_late": "Delete the second copies in Connecteam; tillbridge then goes on by itself.",
+    "location_refused": (
+        "Correct connecteam_id (see `tillbridge locations list`) and restart tillbridge."
+    ),
+    "broken_invariant": "Please report this; nothing was sent.",
+}
+"""What a person can do about each stop, by its name."""
+
+
+def _bounds(totals: Mapping[date, int]) -> Writable:
+    """Stamps whose day, in any zone, is inside the days that were read."""
+    first, last = min(totals) + ONE_DAY, max(totals) - ONE_DAY
+    return Writable(_utc_midnight_s(first), _utc_midnight_s(last + ONE_DAY) - 1)
+
+
+def _utc_midnight_s(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * 86_400

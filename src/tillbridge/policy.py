@@ -1,0 +1,58 @@
+"""What the configuration decides for writing, as plain values. Pure."""
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from tillbridge.doubt import Patience
+
+FIRST_PATIENCE_S = 3600.0
+"""How long totals may lag as long as nothing has been observed."""
+
+MIN_OBSERVATIONS = 5
+_LAG_FACTOR = 5
+_LAG_FLOOR_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPolicy:
+    """One Connecteam location.
+
+    Attributes:
+        connecteam_id: its id.
+        name: for people; several Lightspeed locations that feed it are named together.
+        currency: of its totals.
+        zone: the location's time zone; Connecteam's own day may be in another.
+        exclusive: only tillbridge writes there.
+        may_replace: exclusive, and `when_unclear = "replace"`.
+    """
+
+    connecteam_id: int
+    name: str
+    currency: str
+    zone: ZoneInfo
+    exclusive: bool
+    may_replace: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtPolicy:
+    """`wait_s` is T; `patience_s` is L, or None where it is learned from what was observed."""
+
+    wait_s: float
+    patience_s: float | None
+
+    def patience(self, lag_worst_s: float | None, lag_count: int) -> Patience:
+        """T and L for one location.
+
+        Args:
+            lag_worst_s: longest lag of its totals seen so far.
+            lag_count: how many lags have been observed.
+        """
+        if self.patience_s is not None:
+            return Patience(self.wait_s, self.patience_s)
+        if lag_count < MIN_OBSERVATIONS or lag_worst_s is None:
+            return Patience(self.wait_s, FIRST_PATIENCE_S)
+        learned = max(_LAG_FLOOR_S, _LAG_FACTOR * lag_worst_s)
+        return Patience(
+            self.wait_s, min(FIRST_PATIENCE_S, learned) if lag_worst_s < 600 else learned
+        )
