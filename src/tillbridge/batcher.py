@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tillbridge.sale import Transaction
 from tillbridge.states import Lane
@@ -105,7 +105,10 @@ def plan(rows: Sequence[Row], *, only_full: frozenset[Lane] = frozenset()) -> li
     return [Batch(tuple(parts)) for parts in batches]
 
 
-def halves(rows: Sequence[Row]) -> list[Sequence[Row]]:
+_T = TypeVar("_T")
+
+
+def halves(rows: Sequence[_T]) -> list[Sequence[_T]]:
     """Two groups in which to look for a row that was refused without being named."""
     middle = len(rows) // 2
     return [rows[:middle], rows[middle:]] if middle else [rows]
@@ -114,9 +117,9 @@ def halves(rows: Sequence[Row]) -> list[Sequence[Row]]:
 _Chunk = tuple[Lane, bool, Part]
 
 
-def _urgency(chunk: _Chunk) -> tuple[bool, bool, int]:
+def _urgency(chunk: _Chunk) -> tuple[bool, bool, int, int]:
     lane, fenced, part = chunk
-    return (lane is not Lane.LIVE, fenced, part.first_created)
+    return (lane is not Lane.LIVE, fenced, part.first_created, part.rows[0].sale_id)
 
 
 def _first_fit(batches: list[list[Part]], part: Part) -> list[Part] | None:
