@@ -144,28 +144,40 @@ def decide(situation: Situation) -> Decision:
 
     Landed needs only a mature reading: the sum of the part is there, and nothing else explains
     it. Everything else needs a final reading and a second one that says the same, because a
-    request may act after we gave up on it, and totals lag.
+    request may act after we gave up on it, and totals lag. Parts of both signs need it too: some
+    rows of a gain, seen before the others, can equal the gain less a loss that never arrives.
     """
     mature_s = situation.quiet.mature_in(situation.patience)
     if mature_s > 0 or situation.change is None:
-        return ReadLater(mature_s)
+        return _read_later(mature_s)
     everything = tuple(doubt.part_id for doubt in situation.doubts)
     explanations = _explanations(situation)
-    if explanations == [everything]:
+    one_sign = len({doubt.total > 0 for doubt in situation.doubts}) == 1
+    if explanations == [everything] and one_sign:
         return Decided(everything, ())
     final_s = final_in(situation)
     if final_s > 0:
-        return ReadLater(min(final_s, max(situation.patience.confirm_s, final_s / 4)))
+        return _read_later(min(final_s, max(_step_s(situation.patience), final_s / 4)))
     verdict = f"landed {explanations[0]}" if len(explanations) == 1 else "unclear"
     earlier = situation.earlier
     if earlier is None or earlier.text != verdict:
-        return ReadLater(situation.patience.confirm_s, verdict)
+        return _read_later(situation.patience.confirm_s, verdict)
     if earlier.age_s < situation.patience.confirm_s:
-        return ReadLater(situation.patience.confirm_s - earlier.age_s, verdict)
+        return _read_later(situation.patience.confirm_s - earlier.age_s, verdict)
     if len(explanations) == 1:
         landed = explanations[0]
         return Decided(landed, tuple(part for part in everything if part not in landed))
     return _unclear(situation)
+
+
+def _read_later(after_s: float, verdict: str | None = None) -> ReadLater:
+    # What rounding leaves of a wait is too short to move a clock that counts in floats.
+    return ReadLater(max(after_s, 0.001) if after_s > 0 else 0.0, verdict)
+
+
+def _step_s(patience: Patience) -> float:
+    """The least time between two looks at a doubt that is not final: each costs a request."""
+    return (patience.wait_s + patience.lag_s) / 10
 
 
 def _explanations(situation: Situation) -> list[tuple[int, ...]]:
