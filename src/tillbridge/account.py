@@ -89,8 +89,12 @@ class Account:
         stored = quotas.load(view)
         if not stored:
             return quota.start(now_ms)
-        return [Window(**{**row, "name": row.pop("window")}) for row in stored.values()]
+        return [Window(**{_FIELDS.get(key, key): row[key] for key in row}) for row in stored]
 
     def _save(self, commit: Connection, windows: list[Window]) -> None:
         rows = [asdict(window) for window in windows]
-        quotas.save(commit, [{**row, "window": row.pop("name")} for row in rows])
+        quotas.save(commit, [{_COLUMNS.get(key, key): row[key] for key in row} for row in rows])
+
+
+_COLUMNS = {"name": "window"}
+_FIELDS = {"window": "name"}

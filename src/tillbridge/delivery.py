@@ -53,6 +53,8 @@ class Delivered:
         refused: why Connecteam refused the credentials, if it did.
         trouble: why the delivery ended early, if Connecteam could not be reached or was unclear.
         doubts: parts whose outcome is unknown.
+        halted: nothing more can go out now, though sales may wait.
+        next_look_s: seconds until a location that waits for its totals is worth another look.
     """
 
     posted: int = 0
@@ -62,6 +64,7 @@ class Delivered:
     trouble: str | None = None
     doubts: int = 0
     halted: bool = False
+    next_look_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class Delivery:
             if not run.queue:
                 break
             self._fly(run, should_stop)
+        run.done.next_look_s = self._bases.next_look_s()
         return run.done
 
     def _fly(self, run: "_Run", should_stop: Callable[[], bool]) -> None:

@@ -16,19 +16,28 @@ import structlog
 
 _HIDDEN = "[hidden]"
 _MIN_SECRET_CHARS = 4  # shorter ones would hide half of every line
-_secrets: set[str] = set()
+_MAX_SECRETS = 400
+_secrets: dict[str, None] = {}  # in the order of their last registration
 
 
 def keep_secret(value: str) -> None:
-    """Register a secret; from now on it never appears in a log line or in `redact`'s result."""
-    if len(value) >= _MIN_SECRET_CHARS:
-        _secrets.add(value)
-        _secrets.add(quote(value, safe=""))
+    """Register a secret; from now on it never appears in a log line or in `redact`'s result.
+
+    The last few hundred are kept: tokens are renewed for years, and one that has long been
+    replaced is no secret any more. Registering again keeps a secret for longer.
+    """
+    if len(value) < _MIN_SECRET_CHARS:
+        return
+    for form in (value, quote(value, safe="")):
+        _secrets.pop(form, None)
+        _secrets[form] = None
+    while len(_secrets) > _MAX_SECRETS:
+        del _secrets[next(iter(_secrets))]
 
 
 def redact(text: str) -> str:
     """The text with every registered secret replaced, longest first."""
-    for secret in sorted(_secrets, key=len, reverse=True):
+    for secret in sorted(_secrets.copy(), key=len, reverse=True):
         if secret in text:
             text = text.replace(secret, _HIDDEN)
     return text

@@ -57,12 +57,15 @@ class Task:
         period: sales closed outside are left out.
         lane: live or backfill.
         when_done: runs inside the commit of the last page: moves a cursor.
+        when_page: runs inside the commit of each page but the last, with the moment (epoch
+            milliseconds) up to which everything has now been read.
     """
 
     source: Source
     period: Period
     lane: Lane
     when_done: Callable[[Connection], None]
+    when_page: Callable[[Connection, int], None] | None = None
 
 
 @dataclass(slots=True)
@@ -96,6 +99,7 @@ class _Progress:
     asked_from: set[datetime] = field(default_factory=set)
     edge: datetime | None = None  # the last stamp of the page before, if the token is just that
     repeats: bool = False  # pages begin with the stamp that the page before ended with
+    reached_ms: int | None = None
     probe: datetime | None = None  # an edge whose neighbours are to be read once more
 
 
@@ -245,12 +249,29 @@ class Reader:
             taken = sales.take_in(commit, task.source.id, inside, task.lane, now_ms)
             if last:
                 task.when_done(commit)
+            elif task.when_page is not None and progress.probe is None:
+                self._note_page(commit, task.when_page, page, progress)
         progress.report.add(taken)
         if taken.quarantined:
             _log.warning(
                 "sales_quarantined", location=task.source.name, count=taken.quarantined,
                 remedy="See them with `tillbridge quarantine list`.",
             )  # fmt: skip
+
+    def _note_page(
+        self,
+        commit: Connection,
+        when_page: Callable[[Connection, int], None],
+        page: Page,
+        progress: _Progress,
+    ) -> None:
+        """Everything up to the page's last stamp has been read, if the order is as documented."""
+        stamps = [epoch_ms(sale.closed) for sale in page.sales if sale.closed]
+        if not stamps or page.broken or stamps != sorted(stamps):
+            return
+        if progress.reached_ms is None or stamps[0] >= progress.reached_ms:
+            progress.reached_ms = stamps[-1]
+            when_page(commit, stamps[-1])
 
     def _finish(self, progress: _Progress) -> None:
         with self._ledger.commit() as commit:

@@ -28,7 +28,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Rescan:
-    """A re-read, every so many seconds or daily at a local time, reaching back `back_s` from now."""
+    """A re-read, every so many seconds or daily at a local time; it reaches back `back_s`."""
 
     name: str
     back_s: float

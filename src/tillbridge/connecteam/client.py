@@ -14,7 +14,7 @@ from tillbridge.connecteam import wire
 from tillbridge.errors import CredentialsRefused, TryLater
 from tillbridge.http import Answer, Http, NoAnswer
 from tillbridge.money import minor_digits, to_minor
-from tillbridge.outcome import Shape, Silence
+from tillbridge.outcome import OtherAnswer, Shape, Silence
 from tillbridge.sale import Transaction
 
 JSON_HEADERS = {"Content-Type": "application/json"}
@@ -85,11 +85,15 @@ class ConnecteamClient:
 
     def post(self, rows: Sequence[Transaction]) -> Posted:
         """Send one batch, once."""
+        content = wire.encode_transactions(rows)
+        try:
+            headers = {**JSON_HEADERS, **self._headers()}
+        except CredentialsRefused as error:
+            return Posted(OtherAnswer(401, str(error)), None, {})
+        except TryLater as error:
+            return Posted(Silence(not_sent=True, reason=str(error)), None, {})
         answer = self._http.exchange(
-            "POST",
-            "/sales/v1/transactions",
-            headers={**JSON_HEADERS, **self._headers()},
-            content=wire.encode_transactions(rows),
+            "POST", "/sales/v1/transactions", headers=headers, content=content
         )
         if isinstance(answer, NoAnswer):
             return Posted(Silence(answer.not_sent, answer.reason), None, {})
@@ -108,9 +112,11 @@ class ConnecteamClient:
             ("endDate", last.isoformat()),
             *(("locationIds", location_id) for location_id in currencies),
         ]
-        answer = self._http.exchange(
-            "GET", "/sales/v1/daily-sales", params=query, headers=self._headers()
-        )
+        try:
+            headers = self._headers()
+        except (CredentialsRefused, TryLater) as error:
+            return NoEvidence(str(error), {})
+        answer = self._http.exchange("GET", "/sales/v1/daily-sales", params=query, headers=headers)
         if isinstance(answer, NoAnswer):
             return NoEvidence(answer.reason, {})
         try:
@@ -139,7 +145,11 @@ class ConnecteamClient:
         )
 
     def _delete(self, path: str, params: Mapping[str, str | int]) -> Deleted:
-        answer = self._http.exchange("DELETE", path, params=params, headers=self._headers())
+        try:
+            headers = self._headers()
+        except (CredentialsRefused, TryLater) as error:
+            return Deleted(0, str(error), {}, not_sent=True)
+        answer = self._http.exchange("DELETE", path, params=params, headers=headers)
         if isinstance(answer, NoAnswer):
             return Deleted(0, answer.reason, {}, not_sent=answer.not_sent)
         # A 200 that is not the documented document proves as little as no answer at all.

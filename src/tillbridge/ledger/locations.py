@@ -152,7 +152,9 @@ def note_rescan(commit: Connection, location_id: int, name: str, now_ms: int) ->
 
 
 def begin_backfill(commit: Connection, location_id: int, start_ms: int, end_ms: int) -> LocationRow:
-    """The backfill of this period: the one begun before, or a new one."""
+    """The backfill of this period: one that was interrupted goes on, a finished one begins anew
+    (sales may have reached Lightspeed late; those known are not posted again).
+    """
     query = select(backfill).where(
         backfill.c.location_id == location_id,
         backfill.c.start_ms == start_ms,
@@ -165,8 +167,9 @@ def begin_backfill(commit: Connection, location_id: int, start_ms: int, end_ms: 
                 location_id=location_id, start_ms=start_ms, end_ms=end_ms, cursor_ms=start_ms
             )
         )
-        row = commit.execute(query).one()
-    return row
+    elif row.done:
+        move_backfill(commit, row.id, start_ms, done=False)
+    return commit.execute(query).one()
 
 
 def move_backfill(commit: Connection, backfill_id: int, cursor_ms: int, *, done: bool) -> None:

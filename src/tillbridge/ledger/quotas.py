@@ -7,10 +7,10 @@ from sqlalchemy import Connection, delete, insert, select
 from tillbridge.ledger.schema import quota
 
 
-def load(view: Connection) -> dict[str, dict[str, Any]]:
-    """The stored windows (minute, day) by name."""
-    rows = view.execute(select(quota))
-    return {row.window: dict(row._mapping) for row in rows}  # noqa: SLF001  # a public name
+def load(view: Connection) -> list[dict[str, Any]]:
+    """The stored windows (minute, day)."""
+    rows = view.execute(select(quota).order_by(quota.c.window))
+    return [dict(row._mapping) for row in rows]  # noqa: SLF001  # a public name
 
 
 def save(commit: Connection, windows: list[dict[str, Any]]) -> None:

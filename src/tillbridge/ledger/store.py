@@ -128,6 +128,7 @@ def _prepare_file(path: Path) -> None:
 def _engine(path: Path) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
+        hide_parameters=True,  # errors are logged; sales are nobody else's business
         # isolation_level None: BEGIN is ours, so that DDL and reads are inside it too.
         connect_args={"isolation_level": None, "timeout": 30.0, "check_same_thread": False},
     )

@@ -1,0 +1,124 @@
+"""`quarantine`, `doubts` and `settle`: what needs a person."""
+
+import os
+
+from rich.console import Console
+from rich.table import Table
+
+from tillbridge.cli.options import Common, print_json, say
+from tillbridge.cli.state import open_ledger
+from tillbridge.clock import SystemClock
+from tillbridge.days import epoch_ms
+from tillbridge.errors import UsageError
+from tillbridge.ledger import attention
+from tillbridge.ledger import status as ledger_status
+from tillbridge.ledger.store import Ledger
+from tillbridge.lock import PostingLock
+from tillbridge.money import minor_digits, minor_text
+from tillbridge.wiring import Bridge, rules_of
+
+
+def list_quarantine(common: Common, *, as_json: bool) -> int:
+    """Exit 3 if there are any."""
+    ledger = open_ledger(common)
+    try:
+        with ledger.view() as view:
+            rows = ledger_status.quarantined(view)
+    finally:
+        ledger.close()
+    if as_json:
+        print_json({"schema": 1, "sales": rows})
+    elif rows:
+        table = Table("location", "account", "reference", "closed", "type", "reason")
+        for row in rows:
+            cells = ("location", "fisc_id", "reference", "closed_at", "type", "reason")
+            table.add_row(*(str(row[name] or "-") for name in cells))
+        Console().print(table)
+        say("Retry them with `tillbridge quarantine retry`, or give them up with `drop`.")
+    else:
+        say("No sale is set aside.")
+    return 3 if rows else 0
+
+
+def retry_quarantine(common: Common, references: list[str]) -> int:
+    """Map them again with the rules as they are now."""
+    config = common.load()
+    ledger = open_ledger(common)
+    try:
+        rules = {place.lightspeed_id: rules_of(config, place) for place in config.locations}
+        now_ms = epoch_ms(SystemClock().now())
+        with ledger.commit() as commit:
+            done = attention.retry(commit, references, rules, now_ms)
+    finally:
+        ledger.close()
+    say(f"{done.waiting} sales will be sent, {done.skipped} are left out by the rules, "
+        f"{done.still} stay set aside.")  # fmt: skip
+    return 3 if done.still else 0
+
+
+def drop_quarantine(common: Common, references: list[str], reason: str) -> int:
+    """Give sales up."""
+    if not reason.strip():
+        raise UsageError("A reason is needed.", "Say why, with --reason TEXT.")
+    ledger = open_ledger(common)
+    try:
+        with ledger.commit() as commit:
+            count = attention.drop(commit, references, reason, epoch_ms(SystemClock().now()))
+    finally:
+        ledger.close()
+    say(f"{count} sales given up; they will not be sent.")
+    return 0
+
+
+def list_doubts(common: Common, *, as_json: bool) -> int:
+    """Exit 3 if any is held for a person."""
+    ledger = open_ledger(common)
+    try:
+        with ledger.view() as view:
+            rows = ledger_status.doubts(view)
+            names = _target_names(ledger)
+    finally:
+        ledger.close()
+    if as_json:
+        keys = ("id", "connecteam_id", "state", "row_count", "currency", "reason")
+        listed = [
+            {key: row[key] for key in keys}
+            | {"total": minor_text(row["total"], minor_digits(row["currency"]))}
+            for row in rows
+        ]
+        print_json({"schema": 1, "doubts": listed})
+    elif not rows:
+        say("No request is in doubt.")
+    else:
+        table = Table("id", "location", "state", "sales", "total", "why")
+        for row in rows:
+            total = minor_text(row["total"], minor_digits(row["currency"]))
+            table.add_row(
+                str(row["id"]), names.get(row["connecteam_id"], str(row["connecteam_id"])),
+                row["state"], str(row["row_count"]), f"{total} {row['currency']}",
+                row["reason"] or "",
+            )  # fmt: skip
+        Console().print(table)
+    return 3 if any(row["state"] == "held" for row in rows) else 0
+
+
+def _target_names(ledger: Ledger) -> dict[int, str]:
+    with ledger.view() as view:
+        return {row["connecteam_id"]: row["name"] for row in ledger_status.of_locations(view)}
+
+
+def settle(common: Common, doubt: int, reason: str, *, landed: bool, not_landed: bool) -> int:
+    """A person's word ends a doubt."""
+    if landed == not_landed:
+        raise UsageError("Say either --landed or --not-landed.")
+    config = common.load()
+    clock = SystemClock()
+    ledger = open_ledger(common)
+    bridge = Bridge(config, ledger, PostingLock(ledger.path), os.environ, clock)
+    try:
+        bridge.settler.settle_by_hand(doubt, landed=landed, reason=reason)
+    finally:
+        bridge.close()
+        ledger.close()
+    say("Settled; its sales " + ("count as posted." if landed else "will be sent again."))
+    return 0

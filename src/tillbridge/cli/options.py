@@ -1,0 +1,66 @@
+"""What all commands share: where the configuration is, and how it is loaded."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
+
+    from tillbridge.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The options that may stand before or after a command's name."""
+
+    config_file: Path | None
+    instance: str | None
+
+    @classmethod
+    def of(cls, context: typer.Context, config: Path | None, instance: str | None) -> Common:
+        """Those after the command's name win."""
+        before = context.find_root().obj
+        if not isinstance(before, Common):
+            return cls(config, instance)
+        return cls(config or before.config_file, instance or before.instance)
+
+    def load(self) -> Config:
+        """The checked configuration; what is unwise about it is said on standard error.
+
+        Raises:
+            ConfigError: with every problem at once.
+        """
+        from tillbridge.config import find_config, load
+        from tillbridge.log import configure_logging
+
+        configure_logging()
+        path = find_config(self.config_file, self.instance, os.environ)
+        loaded = load(path)
+        for warning in loaded.warnings:
+            say(f"Note: {warning}")
+        return loaded.config
+
+    def ledger_path(self, config: Config) -> Path:
+        """The ledger in force."""
+        from tillbridge.config import ledger_path
+
+        return ledger_path(config, self.instance, os.environ)
+
+
+def say(text: str) -> None:
+    """Words for a person, on standard error; results go to standard output."""
+    from tillbridge.log import redact
+
+    print(redact(text), file=sys.stderr, flush=True)
+
+
+def print_json(document: object) -> None:
+    """One JSON document on standard output."""
+    import json
+
+    print(json.dumps(document, indent=2, ensure_ascii=False))

@@ -1,0 +1,18 @@
+"""The ledger's own copy of the generation counter (see `lock`), to notice an old ledger."""
+
+from sqlalchemy import Connection, delete, insert, select
+
+from tillbridge.ledger.schema import meta
+
+_KEY = "generation"
+
+
+def read(view: Connection) -> int:
+    """The generation that this ledger last saw; 0 if it never posted."""
+    value = view.execute(select(meta.c.value).where(meta.c.key == _KEY)).scalar_one_or_none()
+    return 0 if value is None else int(value)
+
+
+def write(commit: Connection, value: int) -> None:
+    commit.execute(delete(meta).where(meta.c.key == _KEY))
+    commit.execute(insert(meta).values(key=_KEY, value=str(value)))

@@ -1,0 +1,199 @@
+"""The service: when a pass runs, and how it ends. The only user of APScheduler.
+
+One worker runs one pass at a time. A pass runs every `poll_every`, and earlier where something
+waits for a moment: a doubt's next look, or the quota's reset.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from tillbridge.clock import Clock, SystemClock
+from tillbridge.errors import TillbridgeError
+from tillbridge.lock import PostingLock
+from tillbridge.log import get_logger
+from tillbridge.notify import notify
+from tillbridge.sync import PassReport
+
+_log = get_logger("tillbridge.scheduler")
+
+TICK_S = 1.0
+STOP_WITHIN_S = 8.0
+"""How long a request under way may take after SIGTERM; systemd kills after more than that."""
+
+_STEP_S = 5.0
+"""A wall clock that moves by more than that against boot time was set by somebody."""
+
+_LEAST_PAUSE_S = 1.0
+
+
+class Service:
+    """Runs passes until it is told to stop.
+
+    Args:
+        run_pass: does one pass; is asked to stop by the callable that it is given.
+        poll_every_s: seconds between polls.
+        clock: its sleeps end when the service stops.
+    """
+
+    def __init__(
+        self,
+        run_pass: Callable[[Callable[[], bool]], PassReport],
+        poll_every_s: float,
+        clock: SystemClock,
+    ) -> None:
+        self._run_pass = run_pass
+        self._poll_every_s = poll_every_s
+        self._clock = clock
+        self._stop = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._scheduler = _scheduler()
+
+    def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """End after the request under way; safe to call from a signal handler."""
+        self._stop.set()
+        self._clock.interrupt()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def handle_signals(self) -> None:
+        """Let SIGTERM and SIGINT end the service."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+
+    def wait_for_lock(self, lock: PostingLock) -> bool:
+        """Wait until this process may post; false if it was told to stop before.
+
+        The holder may be a backfill, or a service that is being replaced by this one.
+        """
+        if lock.try_acquire():
+            return True
+        _log.info("waiting_for_lock", note="Another tillbridge process is posting.")
+        notify(READY="1", STATUS="Waiting: another tillbridge process is posting.")
+        while not self._stop.wait(TICK_S):
+            if lock.try_acquire():
+                return True
+        return False
+
+    def run(self) -> None:
+        """Run until stopped; returns when no request is under way, or `STOP_WITHIN_S` later."""
+        self._add_poll(first_after_s=0.0)
+        self._scheduler.start()
+        notify(READY="1", STATUS="Running.")
+        self._watch_clock()
+        notify(STOPPING="1", STATUS="Stopping after the request under way.")
+        self._scheduler.shutdown(wait=False)
+        if not self._idle.wait(STOP_WITHIN_S):
+            # The request is in the ledger as being sent; the next start will settle it.
+            _log.warning("stopped_with_request_under_way")
+            os._exit(0)
+
+    def _watch_clock(self) -> None:
+        """Wait for the end; meanwhile notice a wall clock that somebody sets.
+
+        An interval job of APScheduler 3 runs at wall times: after the clock is set back by three
+        hours, it would stand still for three hours.
+        """
+        offset_s = self._offset_s()
+        while not self._stop.wait(TICK_S):
+            moved_s = self._offset_s() - offset_s
+            if abs(moved_s) > _STEP_S:
+                _log.warning("wall_clock_set", seconds=round(moved_s))
+                self._add_poll(first_after_s=0.0)
+            if moved_s:
+                offset_s += moved_s
+
+    def _offset_s(self) -> float:
+        return self._clock.now().timestamp() - self._clock.boot_s()
+
+    def _add_poll(self, first_after_s: float) -> None:
+        self._scheduler.add_job(
+            self._tick,
+            IntervalTrigger(
+                seconds=max(_LEAST_PAUSE_S, self._poll_every_s),
+                timezone=UTC,
+                # Several services on one account must not knock in step.
+                jitter=min(10.0, self._poll_every_s / 20),
+            ),
+            id="poll",
+            next_run_time=datetime.now(UTC) + timedelta(seconds=first_after_s),
+            replace_existing=True,
+        )
+
+    def _tick(self) -> None:
+        if self._stop.is_set():
+            return
+        self._idle.clear()
+        try:
+            report = self._run_pass(self._stop_or_due())
+            self._wake_early(report.next_look_s)
+            notify(STATUS=status_line(report))
+        except TillbridgeError as error:
+            _log.error("pass_failed", reason=error.message, remedy=error.remedy)
+        except Exception:  # noqa: BLE001  # a bug in one pass must not end the service
+            _log.exception("pass_failed_unexpectedly")
+        finally:
+            self._idle.set()
+
+    def _stop_or_due(self) -> Callable[[], bool]:
+        """A long delivery makes room for the next poll, so that live sales do not wait for it."""
+        until_s = self._clock.boot_s() + max(self._poll_every_s, 2.0)
+        return lambda: self._stop.is_set() or self._clock.boot_s() >= until_s
+
+    def _wake_early(self, after_s: float | None) -> None:
+        if after_s is None or after_s >= self._poll_every_s:
+            try:
+                self._scheduler.remove_job("look")
+            except JobLookupError:
+                return
+            return
+        self._scheduler.add_job(
+            self._tick,
+            DateTrigger(datetime.now(UTC) + timedelta(seconds=max(_LEAST_PAUSE_S, after_s)), UTC),
+            id="look",
+            replace_existing=True,
+        )
+
+
+def status_line(report: PassReport) -> str:
+    """One line for `systemctl status`."""
+    if report.lightspeed_refused is not None:
+        return "Lightspeed refused the sign-in: run `tillbridge authorize`."
+    if report.delivered.refused is not None:
+        return "Connecteam refused the credentials; sales are read but not posted."
+    posted, new = report.delivered.posted, report.new
+    return f"Last pass: {new} new sales read, {posted} posted."
+
+
+def _scheduler() -> BackgroundScheduler:
+    options: dict[str, Any] = {
+        "coalesce": True,  # after a pause one pass does the work of all that were missed
+        "max_instances": 2,  # one runs and the next may queue: there is one worker
+        "misfire_grace_time": None,  # however late, a pass is never left out
+    }
+    return BackgroundScheduler(
+        executors={"default": ThreadPoolExecutor(1)}, job_defaults=options, timezone=UTC
+    )
+
+
+def sleep_until_free(clock: Clock, wait_s: float, should_stop: Callable[[], bool]) -> bool:
+    """Wait for the quota, in short sleeps; false if told to stop meanwhile."""
+    until_s = clock.boot_s() + wait_s
+    while clock.boot_s() < until_s:
+        if should_stop():
+            return False
+        clock.sleep(min(1.0, until_s - clock.boot_s()))
+    return True

@@ -1,0 +1,321 @@
+"""Ending doubts: `doubt` decides, this acts. Nothing here sends a sale.
+
+A doubt is settled by the totals of its days. Its waits are boot times in the ledger, so they go on
+over restarts of the program; after a reboot they begin anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, update
+
+from tillbridge import doubt
+from tillbridge.account import Account
+from tillbridge.alarms import Alarms
+from tillbridge.batcher import halves
+from tillbridge.doubt import Decided, Doubt, Hold, ReadLater, ReplaceWindow, Situation, Verdict
+from tillbridge.errors import UsageError
+from tillbridge.ledger import events, parts, sales, targets
+from tillbridge.ledger.parts import Moment, PartRow
+from tillbridge.ledger.schema import part as part_table
+from tillbridge.ledger.schema import target as target_table
+from tillbridge.ledger.store import Ledger
+from tillbridge.ledger.targets import TargetRow
+from tillbridge.log import get_logger
+from tillbridge.policy import DoubtPolicy, TargetPolicy
+from tillbridge.readings import Reading, Readings, quiet_of, sum_over
+from tillbridge.states import PartState, SaleState
+
+_log = get_logger("tillbridge.settle")
+
+
+@dataclass(slots=True)
+class Settled:
+    """What a settling did: parts decided, parts held, and when to look again."""
+
+    landed: int = 0
+    not_landed: int = 0
+    held: int = 0
+    next_look_s: float | None = None
+
+
+class Settler:
+    """One per process that posts.
+
+    Args:
+        ledger: keeps the doubts and their waits.
+        account: the gate to Connecteam.
+        readings: takes the totals.
+        policies: by Connecteam id.
+        doubts: T and L.
+        alarms: for what needs a person.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        account: Account,
+        readings: Readings,
+        policies: Mapping[int, TargetPolicy],
+        doubts: DoubtPolicy,
+        alarms: Alarms,
+    ) -> None:
+        self._ledger = ledger
+        self._account = account
+        self._readings = readings
+        self._policies = policies
+        self._doubts = doubts
+        self._alarms = alarms
+        self._look_at_boot_s: dict[int, float] = {}
+
+    def recover(self) -> int:
+        """At start-up: what was being sent is a doubt; after a reboot, waits begin anew.
+
+        Returns:
+            How many parts were found being sent.
+        """
+        now = self._account.moment()
+        with self._ledger.commit() as commit:
+            found = [row for row in parts.open_parts(commit) if row.state == PartState.SENDING]
+            for row in found:
+                parts.move_rows(commit, row.id, SaleState.SENDING, SaleState.IN_DOUBT)
+                parts.set_state(
+                    commit, row, PartState.DOUBT, now, ended_boot_s=now.boot_s,
+                    boot_id=now.boot_id, reason="tillbridge stopped before the answer came",
+                )  # fmt: skip
+            _begin_waits_anew(commit, now)
+        return len(found)
+
+    def settle(self) -> Settled:
+        """Decide every doubt that can be decided now."""
+        done = Settled()
+        cases = self._cases()
+        due = {}
+        now = self._account.moment()
+        for key, (row, open_parts) in cases.items():
+            step = doubt.decide(self._situation(row, open_parts, now, None))
+            assert isinstance(step, ReadLater)
+            later = max(now.boot_s + step.after_s, self._look_at_boot_s.get(key, 0.0))
+            if later > now.boot_s:
+                _sooner(done, later - now.boot_s)
+                continue
+            span = targets.span_of(row)
+            assert span is not None, key
+            due[key] = span
+        taken = self._readings.take(due)
+        for key, reading in taken.items():
+            self._apply(key, *cases[key], reading, done)
+        for key in due.keys() - taken.keys():
+            self._look_later(key, 60.0, done)
+        return done
+
+    def _cases(self) -> dict[int, tuple[TargetRow, list[PartRow]]]:
+        """The locations with doubts and no request under way, with their doubts."""
+        cases: dict[int, tuple[TargetRow, list[PartRow]]] = {}
+        with self._ledger.view() as view:
+            for row in parts.open_parts(view):
+                if row.connecteam_id not in self._policies:
+                    continue
+                if row.connecteam_id not in cases:
+                    target = targets.get(view, row.connecteam_id)
+                    assert target is not None
+                    cases[row.connecteam_id] = (target, [])
+                cases[row.connecteam_id][1].append(row)
+        return {
+            key: case
+            for key, case in cases.items()
+            if all(row.state == PartState.DOUBT for row in case[1])
+        }
+
+    def _situation(
+        self, row: TargetRow, open_parts: Sequence[PartRow], now: Moment, change: int | None
+    ) -> Situation:
+        earlier = None
+        if row.verdict is not None and row.boot_id == now.boot_id:
+            earlier = Verdict(row.verdict, now.boot_s - row.verdict_boot_s)
+        return Situation(
+            change=change,
+            acknowledged=row.acknowledged,
+            doubts=tuple(
+                Doubt(item.id, item.total, now.boot_s - item.ended_boot_s) for item in open_parts
+            ),
+            quiet=quiet_of(row, now),
+            patience=self._doubts.patience(row.lag_worst_s, row.lag_count),
+            may_replace=False,
+            totals_prove=not row.totals_differ,
+            earlier=earlier,
+        )
+
+    def _apply(
+        self,
+        key: int,
+        row: TargetRow,
+        open_parts: Sequence[PartRow],
+        reading: Reading,
+        done: Settled,
+    ) -> None:
+        with self._ledger.view() as view:
+            base = targets.base_of(view, row)
+        span = targets.span_of(row)
+        assert base is not None
+        assert span is not None
+        change = sum_over(reading.totals, span) - sum_over(base[1], span)
+        match doubt.decide(self._situation(row, open_parts, reading.taken, change)):
+            case ReadLater(after_s, verdict):
+                self._note_verdict(key, verdict, reading.taken)
+                self._look_later(key, after_s, done)
+            case Decided(landed, not_landed):
+                self._decide(key, open_parts, landed, not_landed, reading.taken)
+                done.landed += len(landed)
+                done.not_landed += len(not_landed)
+            case ReplaceWindow(reason) | Hold(reason):
+                self._hold(key, open_parts, reason, reading)
+                done.held += len(open_parts)
+
+    def _note_verdict(self, key: int, verdict: str | None, now: Moment) -> None:
+        with self._ledger.commit() as commit:
+            row = targets.get(commit, key)
+            assert row is not None
+            if row.verdict != verdict or row.boot_id != now.boot_id:
+                targets.set_values(
+                    commit, key, verdict=verdict, verdict_boot_s=now.boot_s, boot_id=now.boot_id
+                )
+
+    def _decide(
+        self,
+        key: int,
+        open_parts: Sequence[PartRow],
+        landed: Sequence[int],
+        not_landed: Sequence[int],
+        now: Moment,
+    ) -> None:
+        with self._ledger.commit() as commit:
+            for row in open_parts:
+                if row.id in landed:
+                    record_landed(commit, row, now, by="totals")
+                elif row.id in not_landed:
+                    record_not_landed(commit, row, now, by="totals")
+            targets.set_values(commit, key, verdict=None, verdict_boot_s=None)
+        _log.info(
+            "doubts_settled", location=self._policies[key].name, landed=len(landed),
+            not_landed=len(not_landed),
+        )  # fmt: skip
+
+    def _hold(self, key: int, open_parts: Sequence[PartRow], reason: str, reading: Reading) -> None:
+        with self._ledger.commit() as commit:
+            for row in open_parts:
+                parts.move_rows(commit, row.id, SaleState.IN_DOUBT, SaleState.HELD, reason=reason)
+                parts.set_state(commit, row, PartState.HELD, reading.taken, reason=reason)
+            # The reading that led here is the new base: what is held blocks nothing else.
+            targets.set_base(commit, key, reading.id, reading.taken)
+        for row in open_parts:
+            self._alarms.raise_(
+                f"held:{row.id}",
+                f"{row.row_count} sales of {self._policies[key].name} may or may not be in "
+                f"Connecteam, and its totals cannot tell: {reason}.",
+                f"Look at those days in Connecteam, then run `tillbridge settle {row.id} --landed "
+                f"--reason ...` or `--not-landed`.",
+            )
+
+    def _look_later(self, key: int, after_s: float, done: Settled) -> None:
+        self._look_at_boot_s[key] = self._account.moment().boot_s + after_s
+        _sooner(done, after_s)
+
+    def settle_by_hand(self, part_id: int, *, landed: bool, reason: str) -> None:
+        """A person decides a held part, or a doubt that no reading can change any more.
+
+        Args:
+            part_id: as `doubts list` shows it.
+            landed: its sales are in Connecteam; else they are sent again.
+            reason: kept with the part.
+
+        Raises:
+            UsageError: no such doubt, no reason, or the request may still act.
+        """
+        if not reason.strip():
+            raise UsageError("A reason is needed.", "Say how you know, with --reason TEXT.")
+        now = self._account.moment()
+        with self._ledger.commit() as commit:
+            row = parts.find(commit, part_id)
+            if row is None or row.state not in (PartState.HELD, PartState.DOUBT):
+                raise UsageError(
+                    f"There is no open doubt {part_id}.", "See `tillbridge doubts list`."
+                )
+            self._refuse_before_final(commit, row, now)
+            commit.execute(
+                update(part_table).where(part_table.c.id == part_id).values(person_reason=reason)
+            )
+            if landed:
+                record_landed(commit, row, now, by="person", person_reason=reason)
+            else:
+                record_not_landed(commit, row, now, by="person", person_reason=reason)
+        self._alarms.resolve(f"held:{part_id}")
+
+    def _refuse_before_final(self, commit: Connection, row: PartRow, now: Moment) -> None:
+        if row.state == PartState.HELD:
+            return  # it was final when it was held
+        target = targets.get(commit, row.connecteam_id)
+        assert target is not None
+        wait_s = doubt.final_in(self._situation(target, [row], now, None))
+        if wait_s > 0:
+            raise UsageError(
+                f"The request of doubt {row.id} may still be carried out.",
+                f"Decide in {round(wait_s / 60) + 1} minutes; until then tillbridge may settle it "
+                "by itself.",
+            )
+
+
+def record_landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> None:
+    """The sales of a part are in Connecteam; their ids are not known.
+
+    A doubt counts as acknowledged from now on; a held part is already inside the base.
+    """
+    was_doubt = row.state == PartState.DOUBT
+    state = SaleState.IN_DOUBT if was_doubt else SaleState.HELD
+    parts.move_rows(commit, row.id, state, SaleState.POSTED)
+    parts.set_state(commit, row, PartState.POSTED, now, **why)
+    if was_doubt:
+        commit.execute(
+            update(target_table)
+            .where(target_table.c.connecteam_id == row.connecteam_id)
+            .values(acknowledged=target_table.c.acknowledged + row.total)
+        )
+
+
+def record_not_landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> None:
+    """The sales of a part wait again; its sum is remembered, should it be applied after all."""
+    state = SaleState.IN_DOUBT if row.state == PartState.DOUBT else SaleState.HELD
+    parts.move_rows(commit, row.id, state, SaleState.WAITING)
+    parts.set_state(commit, row, PartState.ABANDONED, now, **why)
+    if row.refusal and row.row_count > 1:
+        # It was probably refused for one of its rows; smaller groups will show for which.
+        sales.fence(commit, halves(row.sale_ids), first=2 * row.id)
+
+
+def _begin_waits_anew(commit: Connection, now: Moment) -> None:
+    """Boot times of an earlier boot mean nothing; whatever was being waited for begins now."""
+    for row in targets.every(commit):
+        if row.boot_id in (None, now.boot_id):
+            continue
+        events.note(commit, now.wall_ms, "reboot_seen", connecteam_id=row.connecteam_id)
+        targets.set_values(
+            commit,
+            row.connecteam_id,
+            boot_id=now.boot_id,
+            acked_boot_s=None if row.acked_boot_s is None else now.boot_s,
+            deleted_boot_s=None if row.deleted_boot_s is None else now.boot_s,
+            verdict=None,
+            verdict_boot_s=None,
+        )
+    for item in parts.open_parts(commit):
+        if item.boot_id != now.boot_id:
+            commit.execute(
+                update(part_table)
+                .where(part_table.c.id == item.id)
+                .values(ended_boot_s=now.boot_s, boot_id=now.boot_id)
+            )
+
+
+def _sooner(done: Settled, after_s: float) -> None:
+    if done.next_look_s is None or after_s < done.next_look_s:
+        done.next_look_s = after_s

@@ -1,0 +1,190 @@
+"""One pass, in order: read every location, settle what is in doubt, post what waits.
+
+Any part may fail without hurting the others: sales already read are posted while Lightspeed is
+away, and reading goes on while Connecteam is.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from tillbridge.alarms import Alarms
+from tillbridge.clock import Clock
+from tillbridge.days import epoch_ms, from_epoch_ms
+from tillbridge.delivery import Delivered, Delivery
+from tillbridge.errors import CredentialsRefused, TillbridgeError
+from tillbridge.ledger import locations
+from tillbridge.ledger.store import Ledger
+from tillbridge.log import get_logger
+from tillbridge.reader import Reader, Source, Task
+from tillbridge.settle import Settled, Settler
+from tillbridge.states import Lane
+from tillbridge.windows import (
+    Bounds,
+    Period,
+    Rescan,
+    cut,
+    due_rescans,
+    live_period,
+    rescan_period,
+)
+
+_log = get_logger("tillbridge.sync")
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """A location's live sync.
+
+    Attributes:
+        source: what to read.
+        bounds: from when to when.
+        overlap: how far before the cursor each poll begins.
+        rescans: re-reads.
+    """
+
+    source: Source
+    bounds: Bounds
+    overlap: timedelta
+    rescans: tuple[Rescan, ...]
+
+
+@dataclass(slots=True)
+class PassReport:
+    """What a pass did, for the log, the exit code and the next wake-up."""
+
+    new: int = 0
+    changed: int = 0
+    quarantined: int = 0
+    pages: int = 0
+    read_errors: list[TillbridgeError] = field(default_factory=list)
+    lightspeed_refused: CredentialsRefused | None = None
+    settled: Settled = field(default_factory=Settled)
+    delivered: Delivered = field(default_factory=Delivered)
+    next_look_s: float | None = None
+
+
+class Pass:
+    """Runs passes; one per process.
+
+    Args:
+        ledger: everything is remembered there.
+        reader: reads Lightspeed.
+        settler: ends doubts; with `delivery` None in a process that leaves posting to another.
+        delivery: posts.
+        plans: the locations to read.
+        clock: the wall clock decides what is due.
+        alarms: for refused credentials.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        reader: Reader,
+        settler: Settler | None,
+        delivery: Delivery | None,
+        plans: Sequence[SyncPlan],
+        clock: Clock,
+        alarms: Alarms,
+    ) -> None:
+        self._ledger = ledger
+        self._reader = reader
+        self._settler = settler
+        self._delivery = delivery
+        self._plans = plans
+        self._clock = clock
+        self._alarms = alarms
+
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> PassReport:
+        """One whole pass."""
+        report = PassReport()
+        self.read(report, should_stop)
+        self.post(report, should_stop)
+        _log_pass(report)
+        return report
+
+    def post(self, report: PassReport, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Settle what is in doubt and post what waits; nothing if another process posts."""
+        if self._settler is None or self._delivery is None or should_stop():
+            return
+        report.settled = self._settler.settle()
+        report.delivered = self._delivery.run(should_stop)
+        waits = (
+            report.settled.next_look_s,
+            report.delivered.next_look_s,
+            report.delivered.quota_wait_s,
+        )
+        report.next_look_s = min((wait for wait in waits if wait is not None), default=None)
+
+    def read(self, report: PassReport, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Read the windows of all locations that are due."""
+        tasks = [task for plan in self._plans for task in self._tasks(plan)]
+        try:
+            for page in self._reader.read(tasks, should_stop):
+                if page.error is not None:
+                    report.read_errors.append(page.error)
+                if page.done or page.error is not None:
+                    report.pages += page.pages
+                    report.new += page.new
+                    report.changed += page.changed
+                    report.quarantined += page.quarantined
+            if tasks and not report.read_errors:
+                self._alarms.resolve("lightspeed_credentials")
+        except CredentialsRefused as error:
+            report.lightspeed_refused = error
+            self._alarms.raise_("lightspeed_credentials", error.message, error.remedy)
+
+    def _tasks(self, plan: SyncPlan) -> list[Task]:
+        now = self._clock.now()
+        with self._ledger.view() as view:
+            row = locations.get(view, plan.source.id)
+            done = locations.rescans_done(view, plan.source.id)
+        if row.paused:
+            return []
+        cursor = None if row.cursor_ms is None else from_epoch_ms(row.cursor_ms)
+        bounds = plan.bounds
+        if row.earliest_ms is not None:
+            earliest = from_epoch_ms(row.earliest_ms)
+            bounds = Bounds(max(bounds.begins, earliest), bounds.ends)
+        live = live_period(now, cursor, plan.overlap, bounds)
+        due = due_rescans(now, plan.rescans, done, plan.source.rules.zone)
+        again = rescan_period(now, due, bounds, live)
+        tasks = [self._live_task(plan, piece) for piece in (cut(live) if live else [])]
+        if again is not None:
+            tasks += [self._rescan_task(plan, piece, due) for piece in cut(again)]
+        return tasks
+
+    def _live_task(self, plan: SyncPlan, period: Period) -> Task:
+        def when_done(commit: Connection) -> None:
+            now_ms = epoch_ms(self._clock.now())
+            locations.move_cursor(commit, plan.source.id, epoch_ms(period.end), now_ms)
+            known = locations.rescans_done(commit, plan.source.id)
+            for rescan in plan.rescans:
+                if rescan.name not in known:
+                    locations.note_rescan(commit, plan.source.id, rescan.name, now_ms)
+
+        return Task(plan.source, period, Lane.LIVE, when_done)
+
+    def _rescan_task(self, plan: SyncPlan, period: Period, due: Sequence[Rescan]) -> Task:
+        def when_done(commit: Connection) -> None:
+            for rescan in due:
+                locations.note_rescan(
+                    commit, plan.source.id, rescan.name, epoch_ms(self._clock.now())
+                )
+
+        return Task(plan.source, period, Lane.LIVE, when_done)
+
+
+def _log_pass(report: PassReport) -> None:
+    """One canonical line per pass; quiet passes say so at debug level only."""
+    busy = report.new or report.changed or report.delivered.requests or report.read_errors
+    log = _log.info if busy else _log.debug
+    log(
+        "pass_done", new=report.new, changed=report.changed, pages=report.pages,
+        quarantined=report.quarantined, posted=report.delivered.posted,
+        requests=report.delivered.requests, doubts=report.delivered.doubts,
+        landed=report.settled.landed, not_landed=report.settled.not_landed,
+        read_errors=len(report.read_errors), quota_wait_s=report.delivered.quota_wait_s,
+    )  # fmt: skip

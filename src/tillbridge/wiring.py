@@ -1,0 +1,354 @@
+"""The composition root: makes the parts from the configuration and puts them together.
+
+Nothing connects at import, and nothing here decides anything.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from tillbridge import __version__
+from tillbridge.account import Account
+from tillbridge.alarms import Alarms
+from tillbridge.backfill import Backfill, History
+from tillbridge.bases import Bases
+from tillbridge.clock import Clock
+from tillbridge.config import Config, Location, RescanEvery
+from tillbridge.connecteam.auth import ApiKey, ClientCredentials
+from tillbridge.connecteam.client import ConnecteamClient, Headers
+from tillbridge.connecteam.quota import Shares
+from tillbridge.days import epoch_ms, start_of_day
+from tillbridge.delivery import Delivery
+from tillbridge.http import Http, Timeouts
+from tillbridge.ledger import generation, locations, targets
+from tillbridge.ledger.locations import Identity
+from tillbridge.ledger.store import Ledger
+from tillbridge.lightspeed import OAuthSettings
+from tillbridge.lightspeed.client import LightspeedClient
+from tillbridge.lightspeed.oauth import Authenticator
+from tillbridge.lightspeed.tokens import TokenFile
+from tillbridge.lock import PostingLock
+from tillbridge.mapper import Rules
+from tillbridge.policy import DoubtPolicy, TargetPolicy
+from tillbridge.reader import Reader, Source
+from tillbridge.readings import Readings
+from tillbridge.secrets import resolve
+from tillbridge.settle import Settler
+from tillbridge.sync import Pass, SyncPlan
+from tillbridge.windows import Bounds, Period, Rescan
+
+DEFAULT_MINUTE_LIMIT = 100
+DEFAULT_DAY_LIMIT = 10_000
+"""Connecteam's middle plan; used only until the first answer names the account's own limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transports:
+    """A test's own transports instead of the network."""
+
+    lightspeed: httpx.BaseTransport | None = None
+    token: httpx.BaseTransport | None = None
+    connecteam: httpx.BaseTransport | None = None
+
+
+def user_agent(name: str) -> str:
+    """Version and installation, in the characters that a header may have."""
+    plain = name.encode("ascii", "replace").decode("ascii").replace("?", "_")
+    return f"tillbridge/{__version__} ({plain})"
+
+
+def token_path(ledger_path: Path) -> Path:
+    """The token file: beside the ledger, but never part of its backups."""
+    return ledger_path.with_name("lightspeed-token.json")
+
+
+def authenticator(
+    config: Config,
+    ledger_path: Path,
+    environ: Mapping[str, str],
+    clock: Clock,
+    transport: httpx.BaseTransport | None = None,
+) -> Authenticator:
+    """Lightspeed's sign-in."""
+    section = config.lightspeed
+    secret = resolve(section.client_secret, environ, where="lightspeed.client_secret")
+    http = Http(
+        section.addresses.token_url,
+        timeouts=Timeouts(min(10.0, section.timeout), section.timeout),
+        max_connections=1,
+        user_agent=user_agent(config.name),
+        transport=transport,
+    )
+    settings = OAuthSettings(
+        section.auth,
+        section.addresses.token_url,
+        section.client_id,
+        secret.reveal(),
+        section.redirect_uri or "",
+    )
+    return Authenticator(http, settings, TokenFile(token_path(ledger_path)), clock)
+
+
+def connecteam_client(
+    config: Config,
+    environ: Mapping[str, str],
+    clock: Clock,
+    transport: httpx.BaseTransport | None = None,
+) -> ConnecteamClient:
+    """Connecteam's side."""
+    section = config.connecteam
+    http = Http(
+        section.address,
+        timeouts=Timeouts(section.connect_timeout, section.timeout),
+        max_connections=8,
+        user_agent=user_agent(config.name),
+        transport=transport,
+    )
+    return ConnecteamClient(http, _connecteam_headers(config, environ, http, clock))
+
+
+def _connecteam_headers(
+    config: Config, environ: Mapping[str, str], http: Http, clock: Clock
+) -> Headers:
+    section = config.connecteam
+    if section.api_key is not None:
+        key = resolve(section.api_key, environ, where="connecteam.api_key")
+        return ApiKey(key.reveal())
+    assert section.client_id is not None
+    assert section.client_secret is not None
+    secret = resolve(section.client_secret, environ, where="connecteam.client_secret")
+    return ClientCredentials(http, section.client_id, secret.reveal(), clock)
+
+
+def lightspeed_client(
+    config: Config,
+    ledger_path: Path,
+    environ: Mapping[str, str],
+    clock: Clock,
+    transports: Transports = Transports(),
+) -> LightspeedClient:
+    """Lightspeed's side."""
+    section = config.lightspeed
+    http = Http(
+        section.addresses.api_url,
+        timeouts=Timeouts(min(10.0, section.timeout), section.timeout),
+        max_connections=section.max_concurrency,
+        user_agent=user_agent(config.name),
+        transport=transports.lightspeed,
+    )
+    tokens = authenticator(config, ledger_path, environ, clock, transports.token)
+    return LightspeedClient(http, tokens, clock, random.Random())
+
+
+def rules_of(config: Config, location: Location) -> Rules:
+    """What the mapper does at a location."""
+    mapping = config.mapping
+    skipped = {
+        name.casefold() for name, word in mapping.accounting_groups.items() if word == "skip"
+    }
+    return Rules(
+        connecteam_id=location.connecteam_id,
+        currency=location.currency,
+        zone=location.timezone,
+        day_starts_at=location.day_starts_at,
+        evening_date=mapping.after_midnight == "business_day",
+        service_charge=config.service_charge(location) == "include",
+        unknown_as_manual=mapping.unknown_type == "manual",
+        skip_types=frozenset(n for n, word in mapping.sale_types.items() if word == "skip"),
+        skip_groups=frozenset(skipped),
+    )
+
+
+def target_policies(config: Config) -> dict[int, TargetPolicy]:
+    """Connecteam's locations; several of Lightspeed's may feed one."""
+    found: dict[int, TargetPolicy] = {}
+    for place in config.locations:
+        if not place.enabled:
+            continue
+        known = found.get(place.connecteam_id)
+        name = place.name if known is None else f"{known.name} and {place.name}"
+        found[place.connecteam_id] = TargetPolicy(
+            place.connecteam_id,
+            name,
+            place.currency,
+            place.timezone,
+            exclusive=place.exclusive,
+            may_replace=place.exclusive and config.when_unclear(place) == "replace",
+        )
+    return found
+
+
+def rescans_of(config: Config) -> tuple[Rescan, ...]:
+    """The re-reads, named by what they do, so that the ledger knows one that was changed anew."""
+    found = []
+    for item in config.sync.rescans:
+        if isinstance(item, RescanEvery):
+            name = f"every {item.every:g}s back {item.back:g}s"
+            found.append(Rescan(name, item.back, every_s=item.every))
+        else:
+            found.append(Rescan(f"at {item.at} back {item.back:g}s", item.back, at=item.at))
+    return tuple(found)
+
+
+def bounds_of(location: Location) -> Bounds:
+    """A location's first and last moment, from its first and last day."""
+    ends = None
+    if location.end is not None:
+        ends = start_of_day(location.end + timedelta(days=1), location.timezone)
+    return Bounds(start_of_day(location.start, location.timezone), ends)
+
+
+class Bridge:
+    """Everything that one process needs to carry sales over.
+
+    Args:
+        config: as checked.
+        ledger: open.
+        lock: the posting lock, held or not; without it the parts that post are left out.
+        environ: where secrets may be.
+        clock: both times.
+        transports: a test's own.
+        executor: a test's own; threads otherwise.
+
+    Raises:
+        ConfigError: a secret is missing, or the configuration does not fit the ledger.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        lock: PostingLock,
+        environ: Mapping[str, str],
+        clock: Clock,
+        *,
+        transports: Transports = Transports(),
+        executor: Executor | None = None,
+    ) -> None:
+        self.config = config
+        self.ledger = ledger
+        self.lock = lock
+        self.clock = clock
+        self.alarms = Alarms()
+        self._executor = executor or ThreadPoolExecutor(
+            config.lightspeed.max_concurrency + 4, thread_name_prefix="request"
+        )
+        self.policies = target_policies(config)
+        self.sources = self._register()
+        client = connecteam_client(config, environ, clock, transports.connecteam)
+        self.account = Account(ledger, client, clock, shares_of(config))
+        pages = lightspeed_client(config, ledger.path, environ, clock, transports)
+        self._reader = Reader(
+            ledger, pages, clock, self._executor, config.lightspeed.max_concurrency
+        )
+        patience = config.doubt.patience
+        doubts = DoubtPolicy(config.doubt.wait, None if patience == "auto" else patience)
+        currencies = {key: policy.currency for key, policy in self.policies.items()}
+        readings = Readings(ledger, self.account, currencies)
+        bases = Bases(ledger, self.account, readings, self.policies, doubts, self.alarms)
+        self.settler = Settler(ledger, self.account, readings, self.policies, doubts, self.alarms)
+        self.delivery = Delivery(
+            ledger, self.account, bases, self.policies, clock, self._executor, 4, self.alarms
+        )
+
+    def _register(self) -> dict[str, Source]:
+        """Make the ledger know the locations; by name."""
+        wanted = [
+            Identity(place.name, place.lightspeed_id, place.connecteam_id, place.currency)
+            for place in self.config.locations
+        ]
+        with self.ledger.commit() as commit:
+            ids = locations.register(commit, wanted, epoch_ms(self.clock.now()))
+        return {
+            place.name: Source(
+                ids[place.lightspeed_id],
+                place.lightspeed_id,
+                place.name,
+                rules_of(self.config, place),
+            )
+            for place in self.config.locations
+            if place.enabled
+        }
+
+    def begin_posting(self) -> int:
+        """With the lock held: notice an old ledger, and turn what was being sent into doubts.
+
+        Returns:
+            How many requests were found under way.
+        """
+        assert self.lock.is_held
+        now = self.account.moment()
+        seen = self.lock.read_generation()
+        with self.ledger.commit() as commit:
+            known = generation.read(commit)
+            for row in targets.every(commit):
+                if row.stop == "location_refused":
+                    targets.clear_stop(commit, row.connecteam_id, "restarted", now)
+                policy = self.policies.get(row.connecteam_id)
+                if seen > known and policy is not None and not policy.exclusive:
+                    targets.stop(
+                        commit, row.connecteam_id, "old_ledger", "the ledger is an old copy", now
+                    )
+        # First the ledger, then the file: were the file ahead after a crash between the two, the
+        # ledger would look like an old copy.
+        with self.ledger.commit() as commit:
+            generation.write(commit, max(seen, known) + 1)
+        self.lock.write_generation(max(seen, known) + 1)
+        return self.settler.recover()
+
+    def make_pass(self) -> Pass:
+        """A pass; it posts only if this process holds the lock."""
+        posts = self.lock.is_held
+        plans = [
+            SyncPlan(
+                self.sources[place.name],
+                bounds_of(place),
+                timedelta(seconds=self.config.sync.overlap),
+                rescans_of(self.config),
+            )
+            for place in self.config.locations
+            if place.enabled
+        ]
+        return Pass(
+            self.ledger,
+            self._reader,
+            self.settler if posts else None,
+            self.delivery if posts else None,
+            plans,
+            self.clock,
+            self.alarms,
+        )
+
+    def make_backfill(self, first: date, last: date, names: Sequence[str]) -> Backfill:
+        """A backfill of these days (first and last included) at these locations."""
+        now = self.clock.now()
+        histories = [
+            History(self.sources[place.name], _period(place, first, last, now))
+            for place in self.config.locations
+            if place.enabled and (not names or place.name in names)
+        ]
+        delivery = self.delivery if self.lock.is_held else None
+        return Backfill(self.ledger, self._reader, delivery, histories)
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def shares_of(config: Config) -> Shares:
+    section = config.connecteam
+    return Shares(
+        section.quota_share,
+        section.backfill_share,
+        section.minute_limit or DEFAULT_MINUTE_LIMIT,
+        section.day_limit or DEFAULT_DAY_LIMIT,
+    )
+
+
+def _period(place: Location, first: date, last: date, now: datetime) -> Period:
+    end = start_of_day(last + timedelta(days=1), place.timezone)
+    return Period(start_of_day(first, place.timezone), min(end, now))
