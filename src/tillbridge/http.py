@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+Transport = httpx.BaseTransport
+"""What a test puts in the place of the network."""
+
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-import httpx
-
 from tillbridge import __version__
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
@@ -24,7 +22,7 @@ from tillbridge.connecteam.client import ConnecteamClient, Headers
 from tillbridge.connecteam.quota import Shares
 from tillbridge.days import epoch_ms, start_of_day
 from tillbridge.delivery import Delivery
-from tillbridge.http import Http, Timeouts
+from tillbridge.http import Http, Timeouts, Transport
 from tillbridge.ledger import generation, locations, targets
 from tillbridge.ledger.locations import Identity
 from tillbridge.ledger.store import Ledger
@@ -51,9 +49,9 @@ DEFAULT_DAY_LIMIT = 10_000
 class Transports:
     """A test's own transports instead of the network."""
 
-    lightspeed: httpx.BaseTransport | None = None
-    token: httpx.BaseTransport | None = None
-    connecteam: httpx.BaseTransport | None = None
+    lightspeed: Transport | None = None
+    token: Transport | None = None
+    connecteam: Transport | None = None
 
 
 def user_agent(name: str) -> str:
@@ -72,7 +70,7 @@ def authenticator(
     ledger_path: Path,
     environ: Mapping[str, str],
     clock: Clock,
-    transport: httpx.BaseTransport | None = None,
+    transport: Transport | None = None,
 ) -> Authenticator:
     """Lightspeed's sign-in."""
     section = config.lightspeed
@@ -98,7 +96,7 @@ def connecteam_client(
     config: Config,
     environ: Mapping[str, str],
     clock: Clock,
-    transport: httpx.BaseTransport | None = None,
+    transport: Transport | None = None,
 ) -> ConnecteamClient:
     """Connecteam's side."""
     section = config.connecteam

@@ -133,8 +133,9 @@ class ConnecteamClient:
 
     def delete_one(self, transaction_id: str) -> Deleted:
         """Remove one transaction."""
-        # An empty id, or one with a `?` in it, would turn this into the delete of a whole period.
-        assert transaction_id
+        # An empty id, one with a `?` in it, or dots that lead elsewhere could turn this into the
+        # delete of a whole period.
+        assert transaction_id.strip(".")
         return self._delete(f"/sales/v1/transactions/{quote(transaction_id, safe='')}", {})
 
     def delete_window(self, location_id: int, start_s: int, end_s: int) -> Deleted:
