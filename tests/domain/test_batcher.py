@@ -4,7 +4,7 @@ import math
 from collections import Counter, defaultdict
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tillbridge.batcher import (
@@ -19,6 +19,9 @@ from tillbridge.batcher import (
 )
 from tillbridge.sale import Transaction
 from tillbridge.states import Lane
+
+# A busy machine is no reason to fail.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 DAY_S = 86_400
 MONDAY = 1_793_577_600
@@ -57,6 +60,7 @@ worlds = st.lists(
 )
 
 
+@unhurried
 @given(worlds)
 def test_every_row_is_in_exactly_one_batch(rows):
     planned = [each for batch in plan(rows) for each in batch.rows]
@@ -64,6 +68,7 @@ def test_every_row_is_in_exactly_one_batch(rows):
     assert set(planned) == set(rows)
 
 
+@unhurried
 @given(worlds, st.sets(st.sampled_from(Lane)))
 def test_every_batch_keeps_the_rules(rows, only_full):
     for batch in plan(rows, only_full=frozenset(only_full)):
@@ -77,17 +82,20 @@ def test_every_batch_keeps_the_rules(rows, only_full):
             assert len({(each.lane, each.fence) for each in batch.rows}) == 1
 
 
+@unhurried
 @given(worlds)
 def test_no_batch_without_live_sales_goes_before_one_with_them(rows):
     live = [any(each.lane is Lane.LIVE for each in batch.rows) for batch in plan(rows)]
     assert live == sorted(live, reverse=True)
 
 
+@unhurried
 @given(worlds)
 def test_a_plan_is_the_same_for_the_same_rows_in_any_order(rows):
     assert plan(rows) == plan(sorted(rows, key=lambda each: -each.sale_id))
 
 
+@unhurried
 @given(worlds)
 def test_only_incomplete_parts_of_the_lane_that_is_told_to_wait_stay_back(rows):
     planned = [each for batch in plan(rows, only_full=frozenset({Lane.BACKFILL}))
@@ -97,6 +105,7 @@ def test_only_incomplete_parts_of_the_lane_that_is_told_to_wait_stay_back(rows):
     assert all(each.lane is Lane.BACKFILL and each.fence is None for each in left)
 
 
+@unhurried
 @given(st.integers(0, 350), st.integers(0, 350), st.integers(0, 30))
 def test_rows_of_a_sign_go_in_full_hundreds(gains, losses, zeros):
     rows = rows_of(gains) + rows_of(losses, -100, start=1000) + rows_of(zeros, 0, start=2000)
@@ -114,6 +123,7 @@ def test_full_batches_are_of_the_oldest_rows():
     assert [each.sale_id for each in rest.rows] == list(range(200, 230))
 
 
+@unhurried
 @given(
     st.dictionaries(
         st.integers(1, 12), st.tuples(st.integers(0, 250), st.integers(0, 60)), max_size=12
@@ -246,6 +256,7 @@ def test_halves_hold_every_row_once_and_come_to_an_end(count):
     assert all(halves(rows))
 
 
+@unhurried
 @given(worlds)
 def test_a_partly_applied_part_cannot_look_whole(rows):
     for batch in plan(rows):

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tillbridge.days import (
@@ -16,6 +16,9 @@ from tillbridge.days import (
     start_of_day,
     utc_date,
 )
+
+# A busy machine is no reason to fail.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LONDON = ZoneInfo("Europe/London")
 FIVE = time(5)
@@ -37,6 +40,7 @@ def test_seconds_are_rounded_down_whatever_the_offset(stamp, seconds):
     assert epoch_s(datetime.fromisoformat(stamp)) == seconds
 
 
+@unhurried
 @given(
     st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001
     st.integers(-23 * 60, 23 * 60),
@@ -110,6 +114,7 @@ def test_a_business_day_that_starts_at_midnight_moves_nothing():
     assert evening_stamp(moment, LONDON, time(0)) == moment
 
 
+@unhurried
 @given(
     st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001
     st.sampled_from(["Europe/London", "America/Havana", "Asia/Beirut", "Asia/Tokyo"]),

@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tillbridge.money import (
@@ -17,6 +17,9 @@ from tillbridge.money import (
     parse_amount,
     to_minor,
 )
+
+# A busy machine is no reason to fail.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 six_places = st.integers(-(10**15), 10**15).map(lambda n: Decimal(n).scaleb(-6))
 
@@ -53,6 +56,7 @@ def test_anything_else_is_no_amount(text):
         parse_amount(text)
 
 
+@unhurried
 @given(st.lists(six_places, max_size=200))
 def test_amounts_as_lightspeed_sends_them_add_up_exactly(amounts):
     total = sum((parse_amount(f"{amount:f}") for amount in amounts), Decimal(0))
@@ -102,6 +106,7 @@ def test_rounding_is_half_even_in_both_directions(amount, digits, minor):
     assert to_minor(Decimal(amount), digits) == minor
 
 
+@unhurried
 @given(st.integers(-(10**12), 10**12), st.sampled_from([0, 2, 3, 4]))
 def test_the_text_of_an_amount_is_the_amount(minor, digits):
     text = minor_text(minor, digits)
@@ -112,6 +117,7 @@ def test_the_text_of_an_amount_is_the_amount(minor, digits):
     assert "e" not in text.lower()
 
 
+@unhurried
 @given(six_places, st.sampled_from([0, 2, 3]))
 def test_rounding_is_never_off_by_more_than_half_a_unit(amount, digits):
     error = Fraction(amount) - Fraction(to_minor(amount, digits), 10**digits)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tillbridge.money import from_minor, minor_digits
@@ -26,6 +26,9 @@ from tillbridge.outcome import (
     judge,
 )
 from tillbridge.sale import Transaction
+
+# A busy machine is no reason to fail.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 AT = 1_793_534_400
 
@@ -115,6 +118,7 @@ sales = st.lists(
 )
 
 
+@unhurried
 @given(sales, st.randoms(use_true_random=False), st.booleans())
 def test_rows_are_matched_by_value_whatever_their_order(sent, chance, bare):
     rows = list(echoes(sent, tax=None, currency=None) if bare else echoes(sent))
@@ -130,6 +134,7 @@ def test_rows_are_matched_by_value_whatever_their_order(sent, chance, bare):
         assert told[transaction_id] == expected
 
 
+@unhurried
 @given(sales, st.data())
 def test_a_short_echo_leaves_only_the_missing_rows_unknown(sent, data):
     rows = list(echoes(sent))

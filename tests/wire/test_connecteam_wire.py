@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tillbridge.connecteam import wire
@@ -18,6 +18,9 @@ from tillbridge.log import keep_secret
 from tillbridge.money import from_minor, minor_digits
 from tillbridge.outcome import Accepted, Echo, OtherAnswer, ValidationError, judge
 from tillbridge.sale import SaleType, Transaction
+
+# A busy machine is no reason to fail.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 GOLDEN = Path(__file__).parent / "golden" / "connecteam"
 TYPES = [*map(str, SaleType), "MANUAL"]
@@ -85,6 +88,7 @@ def items_of(body):
     return document["transactionsCreateRequest"]
 
 
+@unhurried
 @given(st.lists(transactions, min_size=1, max_size=100))
 def test_the_body_says_exactly_what_was_meant(rows):
     body = wire.encode_transactions(rows)
