@@ -127,7 +127,8 @@ sale = Table(
         "sale_attention",
         "state",
         "location_id",
-        sqlite_where=text("state IN ('quarantined', 'held')"),
+        # OR and not IN: SQLite sees that one of the two implies the condition only this way.
+        sqlite_where=text("state = 'quarantined' OR state = 'held'"),
     ),
 )
 
@@ -182,12 +183,9 @@ part = Table(
         "refusal", Boolean, nullable=False, server_default=text("0")
     ),  # a 4xx that proves nothing
     Column("person_reason", Text),
-    Index(
-        "part_open",
-        "connecteam_id",
-        "state",
-        sqlite_where=text("state IN ('sending', 'doubt', 'held', 'abandoned')"),
-    ),
+    # Of all parts: SQLite uses an index of some rows only for a query whose condition is the same,
+    # and these are asked for in several combinations. There is one for every hundred sales.
+    Index("part_state", "state", "connecteam_id"),
     Index("part_created", "connecteam_id", "first_created"),
     Index("part_batch", "batch_id"),
 )
@@ -198,6 +196,7 @@ target = Table(
     metadata,
     Column("connecteam_id", BigInteger, primary_key=True, autoincrement=False),
     Column("base_id", ForeignKey("reading.id")),
+    Column("base_part_id", BigInteger, nullable=False, server_default=text("0")),  # newest part then
     Column("acknowledged", BigInteger, nullable=False, server_default=text("0")),
     Column("span_first", Text),  # UTC dates that writes since the base may have touched
     Column("span_last", Text),
@@ -211,6 +210,9 @@ target = Table(
     Column("verdict_boot_s", Float),
     Column("lag_worst_s", Float),  # longest seen from an answer to its showing in the totals
     Column("lag_count", Integer, nullable=False, server_default=text("0")),
+    Column("lag_seen_ms", BigInteger),  # when a lag was last observed
+    Column("day_zone", Text),  # the zone of Connecteam's day, where its totals have shown it
+    Column("foreign_days", _Json),  # days on which somebody else was seen to have written
     Column("totals_differ", Boolean, nullable=False, server_default=text("0")),
 )
 
@@ -239,11 +241,9 @@ removal = Table(
     Column("sale_id", ForeignKey("sale.id")),
     Column("transaction_id", Text),
     Column("part_id", ForeignKey("part.id")),
-    Column("start_s", BigInteger),
-    Column("end_s", BigInteger),
+    Column("start_s", BigInteger),  # of a window: the two seconds named in the request; no row
+    Column("end_s", BigInteger),  # was ever attempted in them, so it does not matter if they count
     Column("total", BigInteger, nullable=False),
-    Column("first_created", BigInteger, nullable=False),
-    Column("last_created", BigInteger, nullable=False),
     Column("boot_id", Text, nullable=False),
     Column("started_boot_s", Float, nullable=False),
     Column("unanswered_boot_s", Float),

@@ -135,13 +135,7 @@ def upgrade() -> None:
     )
     op.create_index("part_batch", "part", ["batch_id"], unique=False)
     op.create_index("part_created", "part", ["connecteam_id", "first_created"], unique=False)
-    op.create_index(
-        "part_open",
-        "part",
-        ["connecteam_id", "state"],
-        unique=False,
-        sqlite_where=sa.text("state IN ('sending', 'doubt', 'held', 'abandoned')"),
-    )
+    op.create_index("part_state", "part", ["state", "connecteam_id"], unique=False)
     op.create_table(
         "rescan",
         sa.Column(
@@ -242,7 +236,7 @@ def upgrade() -> None:
         "sale",
         ["state", "location_id"],
         unique=False,
-        sqlite_where=sa.text("state IN ('quarantined', 'held')"),
+        sqlite_where=sa.text("state = 'quarantined' OR state = 'held'"),
     )
     op.create_index("sale_created", "sale", ["connecteam_id", "created_at"], unique=False)
     op.create_index("sale_fisc", "sale", ["location_id", "fisc_id"], unique=False)
