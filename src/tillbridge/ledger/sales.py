@@ -103,17 +103,19 @@ def _find_by_fisc(
             match = by_account.get((record.fisc_id, record.opened_ms))
             if match is not None:
                 found[record.reference] = match
-    named = {record.fisc_id: record for record in missing if record not in nameless}
+    # A till that was reset uses its numbers again, so one page may hold a number twice.
+    named = {(r.fisc_id, r.opened_ms): r for r in missing if r not in nameless}
     if named:
         # ';' follows ':' in ASCII: the range holds just the keys made of a till's number.
         keys = query.where(sale.c.reference >= FISC_PREFIX, sale.c.reference < "fisc;")
-        for row in commit.execute(keys.where(sale.c.fisc_id.in_(list(named)))).all():
-            record = named[row.fisc_id]
-            if record.opened_ms == row.opened_ms:
+        numbers = {fisc_id for fisc_id, _ in named}
+        for row in commit.execute(keys.where(sale.c.fisc_id.in_(numbers))).all():
+            same = named.get((row.fisc_id, row.opened_ms))
+            if same is not None:
                 commit.execute(
-                    update(sale).where(sale.c.id == row.id).values(reference=record.reference)
+                    update(sale).where(sale.c.id == row.id).values(reference=same.reference)
                 )
-                found[record.reference] = row
+                found[same.reference] = row
     return found
 
 
@@ -122,19 +124,19 @@ def _compare(
 ) -> bool:
     """Whether a known sale came back changed; if so, replace its content or note a correction."""
     if row.digest == record.digest:
-        commit.execute(delete(correction).where(correction.c.sale_id == row.id))
+        _withdraw_correction(commit, location_id, row, now_ms)
         return False
     state = SaleState(row.state)
+    as_sent = state is SaleState.POSTED and record.transaction == _transaction_of(row)
     if state in _UNSENT or (state is SaleState.HELD and row.part_id is None):
         _replace(commit, location_id, row, record, now_ms)
-        return True
-    if state is SaleState.REMOVED:
-        _refresh(commit, row.id, record)  # a person took it back; it stays that way
-        return True
-    if state is SaleState.POSTED and record.transaction == _transaction_of(row):
-        _refresh(commit, row.id, record)  # it changed in nothing that Connecteam is told
-        return True
-    return _note_correction(commit, location_id, row, record, now_ms)
+    elif state is SaleState.REMOVED or as_sent:
+        # A person took it back, and so it stays; or it changed in nothing that Connecteam is told.
+        _refresh(commit, row.id, record)
+    else:
+        return _note_correction(commit, location_id, row, record, now_ms)
+    _withdraw_correction(commit, location_id, row, now_ms)  # what it asked for is past
+    return True
 
 
 def _transaction_of(row: KnownRow) -> tuple[Any, ...]:
@@ -145,6 +147,8 @@ def _replace(
     commit: Connection, location_id: int, row: KnownRow, record: Record, now_ms: int
 ) -> None:
     values = record._asdict()
+    if record.reference.startswith(FISC_PREFIX):
+        values["reference"] = row.reference  # a sale that has been named keeps its name
     commit.execute(
         update(sale)
         .where(sale.c.id == row.id)
@@ -180,6 +184,13 @@ def _note_correction(
         amount_before=row.amount, amount=record.amount,
     )  # fmt: skip
     return True
+
+
+def _withdraw_correction(commit: Connection, location_id: int, row: KnownRow, now_ms: int) -> None:
+    """Lightspeed no longer says what was noted, so it must not be carried out."""
+    gone = commit.execute(delete(correction).where(correction.c.sale_id == row.id)).rowcount
+    if gone:
+        events.note(commit, now_ms, "correction_withdrawn", location_id=location_id, sale_id=row.id)
 
 
 _waiting = (
