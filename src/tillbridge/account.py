@@ -36,6 +36,7 @@ class Account:
         self.client = client
         self._clock = clock
         self.shares = shares
+        self._unread: NoEvidence | None = None
 
     def moment(self) -> Moment:
         """Now, in wall time and boot time."""
@@ -53,6 +54,12 @@ class Account:
         now_ms = epoch_ms(self._clock.now())
         with self._ledger.view() as view:
             return [window.at(now_ms) for window in self._load(view, now_ms)]
+
+    def left_today(self) -> int:
+        """Requests that this program may still send in the present day's window."""
+        day = next(window for window in self.windows() if window.name == "day")
+        mine = int(self.shares.limit_of(day) * self.shares.quota) - day.spent
+        return mine if day.remaining is None else min(mine, day.remaining)
 
     def spend(self, commit: Connection) -> None:
         """Count a request that is about to be sent."""
@@ -72,14 +79,21 @@ class Account:
     ) -> Totals | NoEvidence:
         """Take a reading, if the quota has room for it."""
         if self.wait_s(Purpose.LIVE) > 0:
-            return NoEvidence("the quota of the Connecteam account is used for now", {})
+            self._unread = NoEvidence("the quota of the Connecteam account is used for now", {})
+            return self._unread
         with self._ledger.commit() as commit:
             self.spend(commit)
         answer = self.client.totals(currencies, first, last)
         with self._ledger.commit() as commit:
             throttled = isinstance(answer, NoEvidence) and answer.throttled
             self.learn(commit, answer.headers, throttled=throttled)
+        self._unread = answer if isinstance(answer, NoEvidence) else None
         return answer
+
+    def take_unread(self) -> NoEvidence | None:
+        """Why the latest reading failed, if it did; told once."""
+        unread, self._unread = self._unread, None
+        return unread
 
     def note_deleted(self, commit: Connection, answer: Deleted) -> None:
         """Take over what the answer to a delete says about the quota."""

@@ -147,6 +147,7 @@ class Delivery:
                 break
             self._fly(run, should_stop)
         run.done.next_look_s = self._bases.next_look_s()
+        self._note_unread(run.done)
         return run.done
 
     def _fly(self, run: "_Run", should_stop: Callable[[], bool]) -> None:
@@ -372,13 +373,7 @@ class Delivery:
                 done.halted = done.doubts >= _MAX_DOUBTS
                 self._say_doubt(batch, why)
             case outcome.CredentialsNotAccepted(why):
-                done.refused, done.halted = why, True
-                self._alarms.raise_(
-                    "connecteam_credentials",
-                    f"Connecteam refused the credentials ({why}); sales are read but not posted.",
-                    "Put a valid API key with the right to write sales data where [connecteam] "
-                    "names it, and restart tillbridge.",
-                )
+                self._refused(done, why)
             case outcome.LocationsRefused(keys, why):
                 for key in keys:
                     self._alarm_stop(key, "location_refused", why)
@@ -388,6 +383,28 @@ class Delivery:
                 done.quota_wait_s, done.halted = self._account.wait_s(Purpose.LIVE), True
             case outcome.RowsRefused(faults, why):
                 _log.warning("rows_refused", count=len(faults), reason=why, request_id=request_id)
+
+    def _note_unread(self, done: Delivered) -> None:
+        """Totals that could not be read keep sales waiting as surely as a refused request."""
+        unread = self._account.take_unread()
+        if unread is None:
+            return
+        wait_s = self._account.wait_s(Purpose.LIVE)
+        if unread.refused:
+            self._refused(done, unread.reason)
+        elif wait_s > 0:
+            done.quota_wait_s = wait_s
+        else:
+            done.trouble = done.trouble or unread.reason
+
+    def _refused(self, done: Delivered, why: str) -> None:
+        done.refused, done.halted = why, True
+        self._alarms.raise_(
+            "connecteam_credentials",
+            f"Connecteam refused the credentials ({why}); sales are read but not posted.",
+            "Put a valid API key with the right to write sales data where [connecteam] "
+            "names it, and restart tillbridge.",
+        )
 
     def _say_doubt(self, batch: Batch, why: str) -> None:
         for part in batch.parts:

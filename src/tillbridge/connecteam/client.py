@@ -42,11 +42,17 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class NoEvidence:
-    """The totals could not be read; that says nothing about what Connecteam holds."""
+    """The totals could not be read; that says nothing about what Connecteam holds.
+
+    Attributes:
+        throttled: for the sake of the rate limit.
+        refused: for the sake of the credentials.
+    """
 
     reason: str
     headers: Mapping[str, str]
     throttled: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +121,19 @@ class ConnecteamClient:
         try:
             headers = self._headers()
         except (CredentialsRefused, TryLater) as error:
-            return NoEvidence(str(error), {})
+            return NoEvidence(str(error), {}, refused=isinstance(error, CredentialsRefused))
         answer = self._http.exchange("GET", "/sales/v1/daily-sales", params=query, headers=headers)
         if isinstance(answer, NoAnswer):
             return NoEvidence(answer.reason, {})
         try:
             rows = wire.decode_totals(answer)
         except wire.UnreadableTotals as problem:
-            return NoEvidence(str(problem), answer.headers, throttled=answer.status == 429)
+            return NoEvidence(
+                str(problem),
+                answer.headers,
+                throttled=answer.status == 429,
+                refused=answer.status in (401, 403),
+            )
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         found = {location_id: dict.fromkeys(days, 0) for location_id in currencies}
         for location_id, day, total in rows:
