@@ -7,14 +7,14 @@ that memory and the ledger's waiting sales stay bounded however long the period 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from tillbridge.days import epoch_ms, from_epoch_ms
 from tillbridge.delivery import Delivered, Delivery
 from tillbridge.errors import TillbridgeError
-from tillbridge.ledger import counts, locations
+from tillbridge.ledger import counts, locations, sales
 from tillbridge.ledger.store import Ledger
 from tillbridge.reader import Reader, Source, Task
 from tillbridge.states import Lane, SaleState
@@ -28,10 +28,22 @@ _ALL_FULL = frozenset({Lane.BACKFILL})
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A location and the period to fill in."""
+    """A location and the period to fill in.
+
+    Attributes:
+        source: where.
+        period: whole days, as asked for: under these two moments an interrupted backfill is found
+            again, whenever it goes on.
+        now: nothing is read beyond.
+    """
 
     source: Source
     period: Period
+    now: datetime
+
+    @property
+    def end(self) -> datetime:
+        return min(self.period.end, self.now)
 
 
 @dataclass(slots=True)
@@ -74,7 +86,7 @@ class Backfill:
         self._reader = reader
         self._delivery = delivery
         self._histories = histories
-        self._total = sum((h.period.end - h.period.start for h in histories), timedelta())
+        self._total = sum((h.end - h.period.start for h in histories), timedelta())
         self._left: dict[int, timedelta] = {}
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
@@ -122,16 +134,19 @@ class Backfill:
         return [task for history in self._histories for task in self._tasks_of(history)]
 
     def _tasks_of(self, history: History) -> list[Task]:
+        source, key = history.source, history.source.rules.connecteam_id
         start_ms, end_ms = epoch_ms(history.period.start), epoch_ms(history.period.end)
         with self._ledger.commit() as commit:
-            row = locations.begin_backfill(commit, history.source.id, start_ms, end_ms)
+            # Interrupted while it posted: what was read need not be read again.
+            again = not sales.waiting(commit, key, Lane.BACKFILL, 1)
+            row = locations.begin_backfill(commit, source.id, start_ms, end_ms, again=again)
         begin = from_epoch_ms(row.cursor_ms)
-        if row.done or begin >= history.period.end:
-            self._left[history.source.id] = timedelta()
+        if row.done or begin >= history.end:
+            self._left[source.id] = timedelta()
             return []
-        self._left[history.source.id] = history.period.end - begin
-        pieces = cut(Period(begin, history.period.end))
-        return [self._task(history.source, piece, row.id, end_ms) for piece in pieces]
+        self._left[source.id] = history.end - begin
+        pieces = cut(Period(begin, history.end))
+        return [self._task(source, piece, row.id, epoch_ms(history.end)) for piece in pieces]
 
     def _task(self, source: Source, piece: Period, backfill_id: int, end_ms: int) -> Task:
         def when_page(commit: Connection, reached_ms: int) -> None:

@@ -4,6 +4,7 @@ One worker runs one pass at a time. A pass runs every `poll_every`, and earlier 
 waits for a moment: a doubt's next look, or the quota's reset.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -36,6 +37,9 @@ _STEP_S = 5.0
 
 _LEAST_PAUSE_S = 1.0
 
+_STUCK_S = 900.0
+"""A pass that has not asked for so long whether to stop hangs; no request may take that long."""
+
 
 class Service:
     """Runs passes until it is told to stop.
@@ -58,6 +62,7 @@ class Service:
         self._stop = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
+        self._asked_boot_s = clock.boot_s()
         self._scheduler = _scheduler()
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
@@ -84,6 +89,7 @@ class Service:
         _log.info("waiting_for_lock", note="Another tillbridge process is posting.")
         notify(READY="1", STATUS="Waiting: another tillbridge process is posting.")
         while not self._stop.wait(TICK_S):
+            self._pat_watchdog()
             if lock.try_acquire():
                 return True
         return False
@@ -109,12 +115,24 @@ class Service:
         """
         offset_s = self._offset_s()
         while not self._stop.wait(TICK_S):
+            self._pat_watchdog()
             moved_s = self._offset_s() - offset_s
             if abs(moved_s) > _STEP_S:
                 _log.warning("wall_clock_set", seconds=round(moved_s))
                 self._add_poll(first_after_s=0.0)
             if moved_s:
                 offset_s += moved_s
+
+    def _pat_watchdog(self) -> None:
+        """Tell systemd, if it asked to be told, that no pass hangs; else it restarts us."""
+        if "WATCHDOG_USEC" not in os.environ:
+            return
+        if self._idle.is_set() or self._clock.boot_s() - self._asked_boot_s < _STUCK_S:
+            notify(WATCHDOG="1")
+
+    def _should_stop(self) -> bool:
+        self._asked_boot_s = self._clock.boot_s()
+        return self._stop.is_set()
 
     def _offset_s(self) -> float:
         return self._clock.now().timestamp() - self._clock.boot_s()
@@ -134,11 +152,12 @@ class Service:
         )
 
     def _tick(self) -> None:
-        if self._stop.is_set():
-            return
+        # First this, then the question: else a stop between the two would not wait for the pass.
         self._idle.clear()
         try:
-            report = self._run_pass(self._stop_or_due())
+            if self._should_stop():
+                return
+            report = self._run_pass(self._should_stop)
             self._wake_early(report.next_look_s)
             notify(STATUS=status_line(report))
         except TillbridgeError as error:
@@ -147,11 +166,6 @@ class Service:
             _log.exception("pass_failed_unexpectedly")
         finally:
             self._idle.set()
-
-    def _stop_or_due(self) -> Callable[[], bool]:
-        """A long delivery makes room for the next poll, so that live sales do not wait for it."""
-        until_s = self._clock.boot_s() + max(self._poll_every_s, 2.0)
-        return lambda: self._stop.is_set() or self._clock.boot_s() >= until_s
 
     def _wake_early(self, after_s: float | None) -> None:
         if after_s is None or after_s >= self._poll_every_s:
@@ -174,11 +188,17 @@ def status_line(report: PassReport) -> str:
         return "Lightspeed refused the sign-in: run `tillbridge authorize`."
     if report.delivered.refused is not None:
         return "Connecteam refused the credentials; sales are read but not posted."
+    if report.read_errors:
+        return f"Not everything could be read: {report.read_errors[0].message}"
+    if report.delivered.trouble is not None:
+        return f"Connecteam gave no clear answer: {report.delivered.trouble}."
     posted, new = report.delivered.posted, report.new
     return f"Last pass: {new} new sales read, {posted} posted."
 
 
 def _scheduler() -> BackgroundScheduler:
+    # A pass that outlasts two polls is no fault, and APScheduler would warn of it at every poll.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     options: dict[str, Any] = {
         "coalesce": True,  # after a pause one pass does the work of all that were missed
         "max_instances": 2,  # one runs and the next may queue: there is one worker

@@ -97,11 +97,24 @@ class Pass:
         self._clock = clock
         self._alarms = alarms
 
-    def run(self, should_stop: Callable[[], bool] = lambda: False) -> PassReport:
-        """One whole pass."""
+    def run(
+        self,
+        should_stop: Callable[[], bool] = lambda: False,
+        *,
+        post_for_s: float = float("inf"),
+    ) -> PassReport:
+        """One whole pass.
+
+        Args:
+            should_stop: asked before each request; the ones under way are finished.
+            post_for_s: seconds after which posting makes room for the next pass. Reading is never
+                cut off: a window's cursor moves only at its end, so a long window would begin anew
+                with each pass and never be read.
+        """
         report = PassReport()
         self.read(report, should_stop)
-        self.post(report, should_stop)
+        until_s = self._clock.boot_s() + post_for_s
+        self.post(report, lambda: should_stop() or self._clock.boot_s() >= until_s)
         _log_pass(report)
         return report
 

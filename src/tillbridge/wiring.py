@@ -20,7 +20,7 @@ from tillbridge.config import Config, Location, RescanEvery
 from tillbridge.connecteam.auth import ApiKey, ClientCredentials
 from tillbridge.connecteam.client import ConnecteamClient, Headers
 from tillbridge.connecteam.quota import Shares
-from tillbridge.days import epoch_ms, start_of_day
+from tillbridge.days import epoch_ms, local_date, start_of_day
 from tillbridge.delivery import Delivery
 from tillbridge.http import Http, Timeouts, Transport
 from tillbridge.ledger import generation, locations, targets
@@ -322,14 +322,23 @@ class Bridge:
             self.alarms,
         )
 
-    def make_backfill(self, first: date, last: date, names: Sequence[str]) -> Backfill:
-        """A backfill of these days (first and last included) at these locations."""
+    def histories(self, first: date, last: date | None, names: Sequence[str]) -> list[History]:
+        """What a backfill of these days (both included) at these locations covers.
+
+        Args:
+            first: first day, in each location's own zone.
+            last: last day; each location's today if None.
+            names: of the locations; all if empty.
+        """
         now = self.clock.now()
-        histories = [
-            History(self.sources[place.name], _period(place, first, last, now))
+        return [
+            History(self.sources[place.name], _days_of(place, first, last, now), now)
             for place in self.config.locations
             if place.enabled and (not names or place.name in names)
         ]
+
+    def make_backfill(self, histories: Sequence[History]) -> Backfill:
+        """A backfill; it posts only if this process holds the lock."""
         delivery = self.delivery if self.lock.is_held else None
         return Backfill(self.ledger, self._reader, delivery, histories)
 
@@ -347,6 +356,6 @@ def shares_of(config: Config) -> Shares:
     )
 
 
-def _period(place: Location, first: date, last: date, now: datetime) -> Period:
-    end = start_of_day(last + timedelta(days=1), place.timezone)
-    return Period(start_of_day(first, place.timezone), min(end, now))
+def _days_of(place: Location, first: date, last: date | None, now: datetime) -> Period:
+    after = (last or local_date(now, place.timezone)) + timedelta(days=1)
+    return Period(start_of_day(first, place.timezone), start_of_day(after, place.timezone))

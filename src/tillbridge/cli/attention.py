@@ -12,7 +12,6 @@ from tillbridge.days import epoch_ms
 from tillbridge.errors import UsageError
 from tillbridge.ledger import attention
 from tillbridge.ledger import status as ledger_status
-from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
 from tillbridge.money import minor_digits, minor_text
 from tillbridge.wiring import Bridge, rules_of
@@ -76,7 +75,7 @@ def list_doubts(common: Common, *, as_json: bool) -> int:
     try:
         with ledger.view() as view:
             rows = ledger_status.doubts(view)
-            names = _target_names(ledger)
+            places = ledger_status.of_locations(view)
     finally:
         ledger.close()
     if as_json:
@@ -90,6 +89,7 @@ def list_doubts(common: Common, *, as_json: bool) -> int:
     elif not rows:
         say("No request is in doubt.")
     else:
+        names = {place["connecteam_id"]: place["name"] for place in places}
         table = Table("id", "location", "state", "sales", "total", "why")
         for row in rows:
             total = minor_text(row["total"], minor_digits(row["currency"]))
@@ -100,11 +100,6 @@ def list_doubts(common: Common, *, as_json: bool) -> int:
             )  # fmt: skip
         Console().print(table)
     return 3 if any(row["state"] == "held" for row in rows) else 0
-
-
-def _target_names(ledger: Ledger) -> dict[int, str]:
-    with ledger.view() as view:
-        return {row["connecteam_id"]: row["name"] for row in ledger_status.of_locations(view)}
 
 
 def settle(common: Common, doubt: int, reason: str, *, landed: bool, not_landed: bool) -> int:

@@ -1,16 +1,22 @@
 """`backfill`: history, resumable, with progress."""
 
 import os
+from collections.abc import Callable
 from datetime import date
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tillbridge import backfill as engine
-from tillbridge.cli.options import Common, print_json, say
+from tillbridge.cli.estimate import dry_run as show_plan
+from tillbridge.cli.options import Common, counted, print_json, say
+from tillbridge.cli.service import say_posting_trouble
+from tillbridge.cli.stopping import Stopper
 from tillbridge.clock import SystemClock
+from tillbridge.config import Config
+from tillbridge.days import local_date
 from tillbridge.delivery import Delivered
-from tillbridge.errors import TillbridgeError, UsageError
+from tillbridge.errors import UsageError
 from tillbridge.ledger.status import needs_person
 from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
@@ -31,92 +37,97 @@ def backfill(
 ) -> int:
     """Read and post the days; beside a running service only read."""
     config = common.load()
-    unknown = set(names) - {place.name for place in config.locations if place.enabled}
-    if unknown:
-        raise UsageError(
-            f"The configuration has no enabled location {', '.join(sorted(unknown))}.",
-            "Use the names in [[locations]].",
-        )
     clock = SystemClock()
-    first, last = days[0], days[1] or clock.now().date()
-    if last < first:
-        raise UsageError(f"--to {last} is before --from {first}.")
+    _check(config, clock, days, names)
     ledger = Ledger(common.ledger_path(config), clock)
     lock = PostingLock(ledger.path)
     bridge = Bridge(config, ledger, lock, os.environ, clock)
     try:
+        histories = bridge.histories(*days, names)
         if dry_run:
-            return _dry_run(bridge, first, last, names, as_json=as_json)
-        if lock.try_acquire():
-            bridge.begin_posting()
-        else:
-            say("A running tillbridge posts what is read here, behind its live sales.")
-        return _carry(bridge, first, last, names, as_json=as_json)
+            return show_plan(bridge, histories, as_json=as_json)
+        with Stopper(clock) as stopper:
+            if lock.try_acquire():
+                bridge.begin_posting()
+            else:
+                say("A running tillbridge posts what is read here, behind its live sales.")
+            state = _carry(bridge, histories, stopper)
+        return _finish(bridge, state, stopper, as_json=as_json)
     finally:
         bridge.close()
         ledger.close()
         lock.release()
 
 
-def _dry_run(bridge: Bridge, first: date, last: date, names: list[str], *, as_json: bool) -> int:
-    chosen = [place for place in bridge.sources if not names or place in names]
-    windows = {
-        window.name: {"limit": window.limit, "spent": window.spent}
-        for window in bridge.account.windows()
-    }
-    if as_json:
-        print_json({"schema": 1, "dry_run": True, "from": first.isoformat(),
-                    "to": last.isoformat(), "locations": chosen, "quota": windows})  # fmt: skip
-    else:
-        print(f"Would read {first} to {last} at: {', '.join(chosen)}.")
-        print("Every 100 sales cost one of Connecteam's requests.")
-    return 0
+def _check(
+    config: Config, clock: SystemClock, days: tuple[date, date | None], names: list[str]
+) -> None:
+    enabled = [place for place in config.locations if place.enabled]
+    unknown = set(names) - {place.name for place in enabled}
+    if unknown:
+        raise UsageError(
+            f"The configuration has no enabled location {', '.join(sorted(unknown))}.",
+            f"There are: {', '.join(place.name for place in enabled) or 'none'}.",
+        )
+    first, last = days
+    if last is not None and last < first:
+        raise UsageError(f"--to {last} is before --from {first}.", "Exchange the two days.")
+    chosen = [place for place in enabled if not names or place.name in names]
+    latest = max((local_date(clock.now(), place.timezone) for place in chosen), default=first)
+    if first > latest:
+        raise UsageError(f"--from {first} is in the future.", f"Today is {latest}.")
 
 
-def _carry(bridge: Bridge, first: date, last: date, names: list[str], *, as_json: bool) -> int:
-    job = bridge.make_backfill(first, last, names)
+def _carry(bridge: Bridge, histories: list[engine.History], stopper: Stopper) -> engine.Progress:
+    job = bridge.make_backfill(histories)
     state = engine.Progress(0, 0, 0.0, [], Delivered())
     with _bar() as bar:
         task = bar.add_task("Reading", total=1.0, read=0, posted=0)
-        for state in job.run():
+        for state in job.run(stopper):
             bar.update(task, completed=state.done_share, read=state.read, posted=state.posted)
-        delivered = state.delivered
-        while delivered.quota_wait_s is not None and delivered.quota_wait_s <= _LONGEST_WAIT_S:
-            bar.update(task, description="Waiting for Connecteam's quota")
-            sleep_until_free(bridge.clock, delivered.quota_wait_s, lambda: False)
-            delivered = job.post_rest()
-            state.posted += delivered.posted
-            bar.update(task, description="Posting", posted=state.posted)
-    return _finish(bridge, state.read, state.posted, state.errors, delivered, as_json=as_json)
+        _post_rest(bridge, job, state, stopper, lambda words: bar.update(
+            task, description=words, posted=state.posted))  # fmt: skip
+    return state
 
 
-def _finish(
+def _post_rest(
     bridge: Bridge,
-    read: int,
-    posted: int,
-    errors: list[TillbridgeError],
-    delivered: Delivered,
-    *,
-    as_json: bool,
-) -> int:
-    for error in errors:
+    job: engine.Backfill,
+    state: engine.Progress,
+    stopper: Stopper,
+    show: Callable[[str], None],
+) -> None:
+    """Wait for the minute's quota, as often as it takes."""
+    while (wait_s := state.delivered.quota_wait_s) is not None and wait_s <= _LONGEST_WAIT_S:
+        show("Waiting for Connecteam's quota")
+        if not sleep_until_free(bridge.clock, wait_s, stopper):
+            return
+        state.delivered = job.post_rest(stopper)
+        state.posted += state.delivered.posted
+        show("Posting")
+
+
+def _finish(bridge: Bridge, state: engine.Progress, stopper: Stopper, *, as_json: bool) -> int:
+    for error in state.errors:
         say(str(error))
+    code = max((error.exit_code for error in state.errors), default=0)
+    posting = 0
+    if not stopper():
+        posting = say_posting_trouble(state.delivered, bridge.ledger, posts=bridge.lock.is_held)
     attention = needs_person(bridge.ledger)
-    code = 3 if attention else 0
-    if delivered.refused is not None:
-        say(f"Connecteam refused the credentials: {delivered.refused}.")
-        code = 77
-    elif errors:
-        code = max(error.exit_code for error in errors)
-    elif delivered.trouble is not None or delivered.quota_wait_s is not None:
-        say("Not everything could be posted now; run the same command again, or start the service.")
-        code = 69
     for sentence in attention:
         say(sentence)
+    code = posting if posting == 77 else code or posting or (3 if attention else 0)
+    if stopper():
+        code = stopper.say_interrupted()
     if as_json:
-        print_json({"schema": 1, "read": read, "posted": posted, "exit_code": code})
+        print_json({
+            "schema": 1, "read": state.read, "posted": state.posted,
+            "read_to_the_end": state.done_share >= 1.0 and not state.errors, "exit_code": code,
+        })  # fmt: skip
     else:
-        say(f"{read} sales new to the ledger, {posted} posted.")
+        new = f"{counted(state.read, 'sale')} new to the ledger"
+        say(f"{new}, {state.posted} posted." if bridge.lock.is_held else f"{new}.")
     return code
 
 
@@ -129,6 +140,7 @@ def _bar() -> Progress:
             "{task.percentage:>3.0f} %  {task.fields[read]} read, {task.fields[posted]} posted"
         ),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
         transient=True,

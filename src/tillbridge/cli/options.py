@@ -29,8 +29,12 @@ class Common:
             return cls(config, instance)
         return cls(config or before.config_file, instance or before.instance)
 
-    def load(self) -> Config:
+    def load(self, *, is_service: bool = False) -> Config:
         """The checked configuration; what is unwise about it is said on standard error.
+
+        Args:
+            is_service: log what happens; other commands say it themselves, in words, and log only
+                what is wrong (or what TILLBRIDGE_LOG_LEVEL asks for).
 
         Raises:
             ConfigError: with every problem at once.
@@ -38,7 +42,8 @@ class Common:
         from tillbridge.config import find_config, load
         from tillbridge.log import configure_logging
 
-        configure_logging()
+        asked = os.environ.get("TILLBRIDGE_LOG_LEVEL")
+        configure_logging(None if is_service else asked or "critical")
         path = find_config(self.config_file, self.instance, os.environ)
         loaded = load(path)
         for warning in loaded.warnings:
@@ -57,6 +62,11 @@ def say(text: str) -> None:
     from tillbridge.log import redact
 
     print(redact(text), file=sys.stderr, flush=True)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 sale", "2 sales"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def print_json(document: object) -> None:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tillbridge.cli.options import Common, print_json, say
+from tillbridge.cli.unposted import unconfirmed
 from tillbridge.clock import SystemClock
 from tillbridge.errors import UsageError
 from tillbridge.ledger import quotas
@@ -38,6 +39,8 @@ def status(common: Common, *, as_json: bool) -> int:
             rows = ledger_status.of_locations(view)
             windows = quotas.load(view)
             doubts = len(ledger_status.doubts(view))
+            names = {row["connecteam_id"]: row["name"] for row in rows}
+            unsure = unconfirmed(view, names)
         sentences = ledger_status.needs_person(ledger)
     finally:
         ledger.close()
@@ -63,7 +66,7 @@ def status(common: Common, *, as_json: bool) -> int:
         )
     else:
         _print_status(rows, quota)
-        for sentence in sentences:
+        for sentence in unsure + sentences:
             say(sentence)
     return 3 if sentences else 0
 

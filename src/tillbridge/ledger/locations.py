@@ -151,9 +151,12 @@ def note_rescan(commit: Connection, location_id: int, name: str, now_ms: int) ->
         commit.execute(insert(rescan).values(location_id=location_id, name=name, done_ms=now_ms))
 
 
-def begin_backfill(commit: Connection, location_id: int, start_ms: int, end_ms: int) -> LocationRow:
-    """The backfill of this period: one that was interrupted goes on, a finished one begins anew
-    (sales may have reached Lightspeed late; those known are not posted again).
+def begin_backfill(
+    commit: Connection, location_id: int, start_ms: int, end_ms: int, *, again: bool
+) -> LocationRow:
+    """The backfill of this period: one that was interrupted goes on; one that was read to its end
+    begins anew if `again` (sales may have reached Lightspeed late; those known are not posted
+    again).
     """
     query = select(backfill).where(
         backfill.c.location_id == location_id,
@@ -167,7 +170,7 @@ def begin_backfill(commit: Connection, location_id: int, start_ms: int, end_ms: 
                 location_id=location_id, start_ms=start_ms, end_ms=end_ms, cursor_ms=start_ms
             )
         )
-    elif row.done:
+    elif row.done and again:
         move_backfill(commit, row.id, start_ms, done=False)
     return commit.execute(query).one()
 
