@@ -9,12 +9,13 @@ only while nothing is in doubt and all that was written must already show.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 from tillbridge import doubt
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.days import epoch_ms, from_epoch_ms, local_date, start_of_day, utc_date
-from tillbridge.ledger import events, parts, removals, targets
+from tillbridge.ledger import copies, events, parts, removals, targets
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import ONE_DAY, TargetRow
 from tillbridge.log import get_logger
@@ -25,6 +26,12 @@ _log = get_logger("tillbridge.bases")
 
 BACK = timedelta(days=400)
 AHEAD = timedelta(days=31)
+BASE_AGE_MS = 86_400_000
+"""A base is renewed daily where it can be, so that a foreign hand is noticed within a day."""
+
+VERIFY_LEAVES = 20
+"""Requests that are left for sales, however much there is to verify."""
+
 _STOP_RECHECK_S = 900.0
 _FIRST_LOOK_S = 5.0
 
@@ -85,7 +92,7 @@ class Bases:
             for key, want in wanted.items():
                 row = targets.get(view, key)
                 assert row is not None
-                if parts.open_parts(view, key) or removals.open_at(view, key):
+                if parts.open_parts(view, key) or removals.blocking(view, key):
                     continue
                 found = self._judge(row, want, targets.base_of(view, row))
                 if isinstance(found, Writable):
@@ -97,6 +104,33 @@ class Bases:
             if writable is not None:
                 ready[key] = writable
         return ready
+
+    def verify(self) -> None:
+        """Look at totals without anything to post: after a window was replaced, at a stop that
+        may be over, and once a day at each location, so that foreign hands are noticed.
+        """
+        now = self._account.moment()
+        spans: dict[int, Span] = {}
+        with self._ledger.view() as view:
+            for key in self._policies:
+                row = targets.get(view, key)
+                if row is None or parts.open_parts(view, key) or removals.blocking(view, key):
+                    continue
+                base = targets.base_of(view, row)
+                if base is None or self._watches[key].look_at_boot_s > now.boot_s:
+                    continue
+                patience = self._doubts.patience(row.lag_worst_s, row.lag_count)
+                is_old = now.wall_ms - base[0].taken_ms > BASE_AGE_MS
+                wants = is_old or row.stop is not None or removals.cleared(view, key)
+                if wants and quiet_of(row, now).mature_in(patience) == 0:
+                    today = self._readings.today()
+                    spans[key] = (min(today - BACK, *base[1]), max(today + AHEAD, *base[1]))
+        if spans and self._account.left_today() < VERIFY_LEAVES:
+            return
+        for key in spans:
+            self._watches[key].look_at_boot_s = now.boot_s + _STOP_RECHECK_S
+        for key, reading in self._readings.take(spans).items():
+            self._use(key, Wanted(0, 0, (), ()), reading)
 
     def next_look_s(self) -> float | None:
         """Seconds until a location that waits for its totals is worth another look."""
@@ -125,17 +159,25 @@ class Bases:
             row = targets.get(view, key)
             assert row is not None
             base = targets.base_of(view, row)
-            abandoned = targets.abandoned(view, key)
+            abandoned = targets.abandoned(view, row)
+        patience = self._doubts.patience(row.lag_worst_s, row.lag_count)
+        quiet = quiet_of(row, reading.taken)
         if base is None:
+            if quiet.mature_in(patience) > 0:
+                self._look_later(key, quiet.mature_in(patience))
+                return None
             return self._first_base(key, want, reading)
+        if row.totals_differ:
+            # Totals that do not show what was posted can neither confirm nor contradict anything.
+            return self._go_on(key, row, want, reading)
         span = targets.span_of(row)
         change = sum_over(reading.totals, span) - sum_over(base[1], span) if span else 0
         finding = doubt.examine(
             doubt.Examination(
                 change=change,
                 acknowledged=row.acknowledged,
-                quiet=quiet_of(row, reading.taken),
-                patience=self._doubts.patience(row.lag_worst_s, row.lag_count),
+                quiet=quiet,
+                patience=patience,
                 exclusive=self._policies[key].exclusive,
                 abandoned=abandoned,
                 waiting_sums=want.sums if not self._watches[key].checked else (),
@@ -150,7 +192,7 @@ class Bases:
             case doubt.AsExpected():
                 return self._go_on(key, row, want, reading)
             case doubt.Foreign(amount):
-                self._note_foreign(key, amount)
+                self._note_foreign(key, row, amount)
                 return self._renew(key, reading)
             case doubt.LookAgain(after_s):
                 self._look_later(key, after_s)
@@ -159,29 +201,44 @@ class Bases:
                 self._stop(key, name, reason)
                 return None
             case doubt.AppliedLate(part_id):
-                self._stop(
-                    key,
-                    "applied_late",
-                    f"request {part_id}, given up as lost, was carried "
-                    "out after all, so that its sales are in Connecteam twice",
-                )
+                self._applied_late(key, part_id)
                 return None
+
+    def _applied_late(self, key: int, part_id: int) -> None:
+        """Take the second copies back by their ids; where they cannot be known, stop."""
+        now = self._account.moment()
+        with self._ledger.commit() as commit:
+            planned = copies.plan_removal(commit, part_id, now)
+        if planned is None:
+            self._stop(
+                key,
+                "applied_late",
+                f"request {part_id}, given up as lost, was carried out after all, so that its "
+                "sales are in Connecteam twice",
+            )
+            return
+        _log.warning("applied_late", location=self._policies[key].name, part=part_id,
+                     second_copies=planned)  # fmt: skip
 
     def _go_on(self, key: int, row: TargetRow, want: Wanted, reading: Reading) -> Writable | None:
         if row.stop is not None:
             with self._ledger.commit() as commit:
                 targets.clear_stop(commit, key, "the totals are explained again", reading.taken)
             self._alarms.resolve(f"posting_stopped:{key}")
+        with self._ledger.commit() as commit:
+            removals.finish_cleared(commit, key, reading.taken)
         watch = self._watches[key]
         watch.checked, watch.pause_s = True, _FIRST_LOOK_S
         with self._ledger.view() as view:
             base = targets.base_of(view, row)
         assert base is not None
         writable = _bounds(base[1])
-        if any(writable.first_s <= stamp <= writable.last_s for stamp in want.stamps):
-            return writable
         patience = self._doubts.patience(row.lag_worst_s, row.lag_count)
         mature_s = quiet_of(row, reading.taken).mature_in(patience)
+        is_old = reading.taken.wall_ms - base[0].taken_ms > BASE_AGE_MS
+        inside = any(writable.first_s <= stamp <= writable.last_s for stamp in want.stamps)
+        if inside or (not want.stamps and not is_old):
+            return self._renew(key, reading) if is_old and mature_s == 0 else writable
         if mature_s > 0:
             watch.look_at_boot_s = reading.taken.boot_s + mature_s
             return None
@@ -200,6 +257,10 @@ class Bases:
                 "integration is switched on",
             )
             return None
+        with self._ledger.commit() as commit:
+            targets.note_foreign(
+                commit, key, [day for day, total in reading.totals.items() if total]
+            )
         return self._renew(key, reading)
 
     def _found_on_days(self, key: int, want: Wanted, reading: Reading) -> list[date]:
@@ -207,8 +268,12 @@ class Bases:
         zone = self._policies[key].zone
         days = {utc_date(stamp) for stamp in want.stamps}
         days |= {local_date(from_epoch_ms(stamp * 1000), zone) for stamp in want.stamps}
-        found = sorted(day for day in days if reading.totals.get(day, 0) != 0)
         with self._ledger.view() as view:
+            row = targets.get(view, key)
+            if row is not None and row.day_zone is not None:
+                known = ZoneInfo(row.day_zone)
+                days = {local_date(from_epoch_ms(stamp * 1000), known) for stamp in want.stamps}
+            found = sorted(day for day in days if reading.totals.get(day, 0) != 0)
             return [
                 day
                 for day in found
@@ -224,16 +289,22 @@ class Bases:
         with self._ledger.commit() as commit:
             assert not parts.open_parts(commit, key)
             targets.set_base(commit, key, reading.id, reading.taken)
+            removals.finish_cleared(commit, key, reading.taken)
             targets.clear_stop(commit, key, "a new base was taken", reading.taken)
         self._alarms.resolve(f"posting_stopped:{key}")
         watch = self._watches[key]
         watch.checked, watch.pause_s = True, _FIRST_LOOK_S
         return _bounds(reading.totals)
 
-    def _note_foreign(self, key: int, amount: int) -> None:
+    def _note_foreign(self, key: int, row: TargetRow, amount: int) -> None:
         now = self._account.moment()
+        span = targets.span_of(row)
         with self._ledger.commit() as commit:
             events.note(commit, now.wall_ms, "foreign_amount", connecteam_id=key, amount=amount)
+            if span is not None:
+                days = (span[1] - span[0]).days + 1
+                touched = [span[0] + timedelta(days=n) for n in range(days)]
+                targets.note_foreign(commit, key, touched)
 
     def _look_later(self, key: int, after_s: float) -> None:
         watch = self._watches[key]

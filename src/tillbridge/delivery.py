@@ -287,7 +287,10 @@ class Delivery:
             by_sale = {row.sale_id: key for row, key in zip(part.rows, mine, strict=True)}
             parts.post_rows(commit, part_id, by_sale, [row.source_id for row in part.rows], now)
             row = parts.get(commit, part_id)
-            parts.set_state(commit, row, PartState.POSTED, now, request_id=request_id)
+            parts.set_state(
+                commit, row, PartState.POSTED, now, request_id=request_id,
+                ended_boot_s=now.boot_s, boot_id=now.boot_id,
+            )  # fmt: skip
             targets.acknowledge(commit, part.location_id, part.total, now)
 
     def _doubt(

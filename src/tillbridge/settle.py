@@ -6,27 +6,34 @@ over restarts of the program; after a reboot they begin anew.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from tillbridge import doubt
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
-from tillbridge.batcher import halves
 from tillbridge.doubt import Decided, Doubt, Hold, ReadLater, ReplaceWindow, Situation, Verdict
 from tillbridge.errors import UsageError
-from tillbridge.ledger import events, parts, sales, targets
+from tillbridge.ledger import parts, removals, targets, verdicts
 from tillbridge.ledger.parts import Moment, PartRow
-from tillbridge.ledger.schema import part as part_table
-from tillbridge.ledger.schema import target as target_table
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import TargetRow
 from tillbridge.log import get_logger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
 from tillbridge.readings import Reading, Readings, quiet_of, sum_over
-from tillbridge.states import PartState, SaleState
+from tillbridge.replace import Replacer
+from tillbridge.states import PartState
 
 _log = get_logger("tillbridge.settle")
+
+
+class Word(Enum):
+    """What a person says of a doubt."""
+
+    LANDED = "landed"
+    NOT_LANDED = "not_landed"
+    REPLACE = "replace"
 
 
 @dataclass(slots=True)
@@ -48,6 +55,7 @@ class Settler:
         readings: takes the totals.
         policies: by Connecteam id.
         doubts: T and L.
+        replacer: empties a window where totals cannot tell.
         alarms: for what needs a person.
     """
 
@@ -58,6 +66,7 @@ class Settler:
         readings: Readings,
         policies: Mapping[int, TargetPolicy],
         doubts: DoubtPolicy,
+        replacer: Replacer,
         alarms: Alarms,
     ) -> None:
         self._ledger = ledger
@@ -65,6 +74,7 @@ class Settler:
         self._readings = readings
         self._policies = policies
         self._doubts = doubts
+        self._replacer = replacer
         self._alarms = alarms
         self._look_at_boot_s: dict[int, float] = {}
 
@@ -78,12 +88,8 @@ class Settler:
         with self._ledger.commit() as commit:
             found = [row for row in parts.open_parts(commit) if row.state == PartState.SENDING]
             for row in found:
-                parts.move_rows(commit, row.id, SaleState.SENDING, SaleState.IN_DOUBT)
-                parts.set_state(
-                    commit, row, PartState.DOUBT, now, ended_boot_s=now.boot_s,
-                    boot_id=now.boot_id, reason="tillbridge stopped before the answer came",
-                )  # fmt: skip
-            _begin_waits_anew(commit, now)
+                verdicts.open_doubt(commit, row, now, "tillbridge stopped before the answer came")
+            verdicts.begin_waits_anew(commit, now)
         return len(found)
 
     def settle(self) -> Settled:
@@ -113,8 +119,9 @@ class Settler:
         """The locations with doubts and no request under way, with their doubts."""
         cases: dict[int, tuple[TargetRow, list[PartRow]]] = {}
         with self._ledger.view() as view:
+            replaced = {row.connecteam_id for row in removals.blocking(view)}
             for row in parts.open_parts(view):
-                if row.connecteam_id not in self._policies:
+                if row.connecteam_id not in self._policies or row.connecteam_id in replaced:
                     continue
                 if row.connecteam_id not in cases:
                     target = targets.get(view, row.connecteam_id)
@@ -141,7 +148,7 @@ class Settler:
             ),
             quiet=quiet_of(row, now),
             patience=self._doubts.patience(row.lag_worst_s, row.lag_count),
-            may_replace=False,
+            may_replace=self._policies[row.connecteam_id].may_replace,
             totals_prove=not row.totals_differ,
             earlier=earlier,
         )
@@ -168,7 +175,12 @@ class Settler:
                 self._decide(key, open_parts, landed, not_landed, reading.taken)
                 done.landed += len(landed)
                 done.not_landed += len(not_landed)
-            case ReplaceWindow(reason) | Hold(reason):
+            case ReplaceWindow(reason):
+                refusal = self._replacer.want_parts(key, open_parts, reason)
+                if refusal is not None:
+                    self._hold(key, open_parts, f"{reason}; {refusal}", reading)
+                    done.held += len(open_parts)
+            case Hold(reason):
                 self._hold(key, open_parts, reason, reading)
                 done.held += len(open_parts)
 
@@ -192,9 +204,9 @@ class Settler:
         with self._ledger.commit() as commit:
             for row in open_parts:
                 if row.id in landed:
-                    record_landed(commit, row, now, by="totals")
+                    verdicts.landed(commit, row, now, by="totals")
                 elif row.id in not_landed:
-                    record_not_landed(commit, row, now, by="totals")
+                    verdicts.not_landed(commit, row, now, by="totals")
             targets.set_values(commit, key, verdict=None, verdict_boot_s=None)
         _log.info(
             "doubts_settled", location=self._policies[key].name, landed=len(landed),
@@ -204,8 +216,7 @@ class Settler:
     def _hold(self, key: int, open_parts: Sequence[PartRow], reason: str, reading: Reading) -> None:
         with self._ledger.commit() as commit:
             for row in open_parts:
-                parts.move_rows(commit, row.id, SaleState.IN_DOUBT, SaleState.HELD, reason=reason)
-                parts.set_state(commit, row, PartState.HELD, reading.taken, reason=reason)
+                verdicts.hold(commit, row, reading.taken, reason)
             # The reading that led here is the new base: what is held blocks nothing else.
             targets.set_base(commit, key, reading.id, reading.taken)
         for row in open_parts:
@@ -214,23 +225,23 @@ class Settler:
                 f"{row.row_count} sales of {self._policies[key].name} may or may not be in "
                 f"Connecteam, and its totals cannot tell: {reason}.",
                 f"Look at those days in Connecteam, then run `tillbridge settle {row.id} --landed "
-                f"--reason ...` or `--not-landed`.",
+                "--reason ...` or `--not-landed`.",
             )
 
     def _look_later(self, key: int, after_s: float, done: Settled) -> None:
         self._look_at_boot_s[key] = self._account.moment().boot_s + after_s
         _sooner(done, after_s)
 
-    def settle_by_hand(self, part_id: int, *, landed: bool, reason: str) -> None:
-        """A person decides a held part, or a doubt that no reading can change any more.
+    def settle_by_hand(self, part_id: int, word: Word, reason: str) -> None:
+        """A person decides a held part, or a doubt that no request can change any more.
 
         Args:
             part_id: as `doubts list` shows it.
-            landed: its sales are in Connecteam; else they are sent again.
+            word: what became of it, or that its window is to be replaced.
             reason: kept with the part.
 
         Raises:
-            UsageError: no such doubt, no reason, or the request may still act.
+            UsageError: no such doubt, no reason, not allowed, or the request may still act.
         """
         if not reason.strip():
             raise UsageError("A reason is needed.", "Say how you know, with --reason TEXT.")
@@ -242,13 +253,15 @@ class Settler:
                     f"There is no open doubt {part_id}.", "See `tillbridge doubts list`."
                 )
             self._refuse_before_final(commit, row, now)
-            commit.execute(
-                update(part_table).where(part_table.c.id == part_id).values(person_reason=reason)
-            )
-            if landed:
-                record_landed(commit, row, now, by="person", person_reason=reason)
-            else:
-                record_not_landed(commit, row, now, by="person", person_reason=reason)
+            parts.note_person(commit, part_id, reason)
+            if word is Word.LANDED:
+                verdicts.landed(commit, row, now, by="person", person_reason=reason)
+            elif word is Word.NOT_LANDED:
+                verdicts.not_landed(commit, row, now, by="person", person_reason=reason)
+        if word is Word.REPLACE:
+            refusal = self._replacer.want_parts(row.connecteam_id, [row], reason)
+            if refusal is not None:
+                raise UsageError(f"The window cannot be replaced: {refusal}.")
         self._alarms.resolve(f"held:{part_id}")
 
     def _refuse_before_final(self, commit: Connection, row: PartRow, now: Moment) -> None:
@@ -262,57 +275,6 @@ class Settler:
                 f"The request of doubt {row.id} may still be carried out.",
                 f"Decide in {round(wait_s / 60) + 1} minutes; until then tillbridge may settle it "
                 "by itself.",
-            )
-
-
-def record_landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> None:
-    """The sales of a part are in Connecteam; their ids are not known.
-
-    A doubt counts as acknowledged from now on; a held part is already inside the base.
-    """
-    was_doubt = row.state == PartState.DOUBT
-    state = SaleState.IN_DOUBT if was_doubt else SaleState.HELD
-    parts.move_rows(commit, row.id, state, SaleState.POSTED)
-    parts.set_state(commit, row, PartState.POSTED, now, **why)
-    if was_doubt:
-        commit.execute(
-            update(target_table)
-            .where(target_table.c.connecteam_id == row.connecteam_id)
-            .values(acknowledged=target_table.c.acknowledged + row.total)
-        )
-
-
-def record_not_landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> None:
-    """The sales of a part wait again; its sum is remembered, should it be applied after all."""
-    state = SaleState.IN_DOUBT if row.state == PartState.DOUBT else SaleState.HELD
-    parts.move_rows(commit, row.id, state, SaleState.WAITING)
-    parts.set_state(commit, row, PartState.ABANDONED, now, **why)
-    if row.refusal and row.row_count > 1:
-        # It was probably refused for one of its rows; smaller groups will show for which.
-        sales.fence(commit, halves(row.sale_ids), first=2 * row.id)
-
-
-def _begin_waits_anew(commit: Connection, now: Moment) -> None:
-    """Boot times of an earlier boot mean nothing; whatever was being waited for begins now."""
-    for row in targets.every(commit):
-        if row.boot_id in (None, now.boot_id):
-            continue
-        events.note(commit, now.wall_ms, "reboot_seen", connecteam_id=row.connecteam_id)
-        targets.set_values(
-            commit,
-            row.connecteam_id,
-            boot_id=now.boot_id,
-            acked_boot_s=None if row.acked_boot_s is None else now.boot_s,
-            deleted_boot_s=None if row.deleted_boot_s is None else now.boot_s,
-            verdict=None,
-            verdict_boot_s=None,
-        )
-    for item in parts.open_parts(commit):
-        if item.boot_id != now.boot_id:
-            commit.execute(
-                update(part_table)
-                .where(part_table.c.id == item.id)
-                .values(ended_boot_s=now.boot_s, boot_id=now.boot_id)
             )
 
 

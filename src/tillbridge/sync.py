@@ -11,14 +11,18 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from tillbridge.alarms import Alarms
+from tillbridge.bases import Bases
 from tillbridge.clock import Clock
+from tillbridge.correct import Corrector
 from tillbridge.days import epoch_ms, from_epoch_ms
 from tillbridge.delivery import Delivered, Delivery
 from tillbridge.errors import CredentialsRefused, TillbridgeError
+from tillbridge.learning import Learner
 from tillbridge.ledger import locations
 from tillbridge.ledger.store import Ledger
 from tillbridge.log import get_logger
 from tillbridge.reader import Reader, Source, Task
+from tillbridge.replace import Replacer
 from tillbridge.settle import Settled, Settler
 from tillbridge.states import Lane
 from tillbridge.windows import (
@@ -66,14 +70,25 @@ class PassReport:
     next_look_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """What the process that holds the lock does beyond reading."""
+
+    settler: Settler
+    replacer: Replacer
+    corrector: Corrector
+    bases: Bases
+    delivery: Delivery
+    learner: Learner
+
+
 class Pass:
     """Runs passes; one per process.
 
     Args:
         ledger: everything is remembered there.
         reader: reads Lightspeed.
-        settler: ends doubts; with `delivery` None in a process that leaves posting to another.
-        delivery: posts.
+        writers: None in a process that leaves posting to another.
         plans: the locations to read.
         clock: the wall clock decides what is due.
         alarms: for refused credentials.
@@ -83,16 +98,14 @@ class Pass:
         self,
         ledger: Ledger,
         reader: Reader,
-        settler: Settler | None,
-        delivery: Delivery | None,
+        writers: Writers | None,
         plans: Sequence[SyncPlan],
         clock: Clock,
         alarms: Alarms,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
-        self._settler = settler
-        self._delivery = delivery
+        self._writers = writers
         self._plans = plans
         self._clock = clock
         self._alarms = alarms
@@ -119,17 +132,35 @@ class Pass:
         return report
 
     def post(self, report: PassReport, should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Settle what is in doubt and post what waits; nothing if another process posts."""
-        if self._settler is None or self._delivery is None or should_stop():
+        """Settle, replace, correct, post, in this order: what was sent before comes before what
+        waits. Nothing if another process posts.
+        """
+        does = self._writers
+        if does is None or should_stop():
             return
-        report.settled = self._settler.settle()
-        report.delivered = self._delivery.run(should_stop)
-        waits = (
-            report.settled.next_look_s,
-            report.delivered.next_look_s,
-            report.delivered.quota_wait_s,
-        )
+        report.settled = does.settler.settle()
+        waits = [report.settled.next_look_s, does.replacer.step(self._reread)]
+        waits.append(does.corrector.step())
+        does.bases.verify()
+        report.delivered = does.delivery.run(should_stop)
+        waits += [report.delivered.next_look_s, report.delivered.quota_wait_s]
+        waits.append(does.learner.step())
         report.next_look_s = min((wait for wait in waits if wait is not None), default=None)
+
+    def _reread(self, connecteam_id: int, period: Period) -> bool:
+        """Read Lightspeed again, now, for everything that feeds a Connecteam location."""
+        tasks = []
+        for plan in self._plans:
+            if plan.source.rules.connecteam_id == connecteam_id:
+                start = max(period.start, plan.bounds.begins)
+                end = min(period.end, plan.bounds.ends or period.end, self._clock.now())
+                if start < end:
+                    again = Period(start, end)
+                    tasks.append(Task(plan.source, again, Lane.LIVE, lambda _commit: None))
+        try:
+            return all(report.error is None for report in self._reader.read(tasks))
+        except CredentialsRefused:
+            return False  # said by the pass's own reading
 
     def read(self, report: PassReport, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Read the windows of all locations that are due."""

@@ -20,9 +20,11 @@ from tillbridge.config import Config, Location, RescanEvery
 from tillbridge.connecteam.auth import ApiKey, ClientCredentials
 from tillbridge.connecteam.client import ConnecteamClient, Headers
 from tillbridge.connecteam.quota import Shares
+from tillbridge.correct import Corrector
 from tillbridge.days import epoch_ms, local_date, start_of_day
 from tillbridge.delivery import Delivery
 from tillbridge.http import Http, Timeouts, Transport
+from tillbridge.learning import Learner
 from tillbridge.ledger import generation, locations, targets
 from tillbridge.ledger.locations import Identity
 from tillbridge.ledger.store import Ledger
@@ -35,9 +37,10 @@ from tillbridge.mapper import Rules
 from tillbridge.policy import DoubtPolicy, TargetPolicy
 from tillbridge.reader import Reader, Source
 from tillbridge.readings import Readings
+from tillbridge.replace import Replacer
 from tillbridge.secrets import resolve
 from tillbridge.settle import Settler
-from tillbridge.sync import Pass, SyncPlan
+from tillbridge.sync import Pass, SyncPlan, Writers
 from tillbridge.windows import Bounds, Period, Rescan
 
 DEFAULT_MINUTE_LIMIT = 100
@@ -249,10 +252,16 @@ class Bridge:
         currencies = {key: policy.currency for key, policy in self.policies.items()}
         readings = Readings(ledger, self.account, currencies)
         bases = Bases(ledger, self.account, readings, self.policies, doubts, self.alarms)
-        self.settler = Settler(ledger, self.account, readings, self.policies, doubts, self.alarms)
+        replacer = Replacer(ledger, self.account, self.policies, doubts, self.alarms)
+        corrector = Corrector(ledger, self.account, self.policies, doubts, replacer, self.alarms)
+        self.settler = Settler(
+            ledger, self.account, readings, self.policies, doubts, replacer, self.alarms
+        )
         self.delivery = Delivery(
             ledger, self.account, bases, self.policies, clock, self._executor, 4, self.alarms
         )
+        learner = Learner(ledger, self.account, readings, self.policies)
+        self._writers = Writers(self.settler, replacer, corrector, bases, self.delivery, learner)
 
     def _register(self) -> dict[str, Source]:
         """Make the ledger know the locations; by name."""
@@ -315,8 +324,7 @@ class Bridge:
         return Pass(
             self.ledger,
             self._reader,
-            self.settler if posts else None,
-            self.delivery if posts else None,
+            self._writers if posts else None,
             plans,
             self.clock,
             self.alarms,

@@ -227,6 +227,9 @@ def settle(
     not_landed: Annotated[
         bool, typer.Option("--not-landed", help="They are not; send them again.")
     ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take everything of that time out and send it again.")
+    ] = False,
     config: ConfigFile = None,
     instance: Instance = None,
 ) -> None:
@@ -234,7 +237,8 @@ def settle(
     from tillbridge.cli.attention import settle as command
 
     common = Common.of(context, config, instance)
-    raise typer.Exit(command(common, doubt, reason, landed=landed, not_landed=not_landed))
+    code = command(common, doubt, reason, landed=landed, not_landed=not_landed, replace=replace)
+    raise typer.Exit(code)
 
 
 @app.command()

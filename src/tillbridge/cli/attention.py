@@ -14,6 +14,7 @@ from tillbridge.ledger import attention
 from tillbridge.ledger import status as ledger_status
 from tillbridge.lock import PostingLock
 from tillbridge.money import minor_digits, minor_text
+from tillbridge.settle import Word
 from tillbridge.wiring import Bridge, rules_of
 
 
@@ -102,18 +103,28 @@ def list_doubts(common: Common, *, as_json: bool) -> int:
     return 3 if any(row["state"] == "held" for row in rows) else 0
 
 
-def settle(common: Common, doubt: int, reason: str, *, landed: bool, not_landed: bool) -> int:
+def settle(
+    common: Common, doubt: int, reason: str, *, landed: bool, not_landed: bool, replace: bool
+) -> int:
     """A person's word ends a doubt."""
-    if landed == not_landed:
-        raise UsageError("Say either --landed or --not-landed.")
+    if landed + not_landed + replace != 1:
+        raise UsageError("Say one of --landed, --not-landed and --replace.")
+    word = Word.LANDED if landed else Word.NOT_LANDED if not_landed else Word.REPLACE
     config = common.load()
     clock = SystemClock()
     ledger = open_ledger(common)
     bridge = Bridge(config, ledger, PostingLock(ledger.path), os.environ, clock)
     try:
-        bridge.settler.settle_by_hand(doubt, landed=landed, reason=reason)
+        bridge.settler.settle_by_hand(doubt, word, reason)
     finally:
         bridge.close()
         ledger.close()
-    say("Settled; its sales " + ("count as posted." if landed else "will be sent again."))
+    say("Settled; its sales " + _THEN[word])
     return 0
+
+
+_THEN = {
+    Word.LANDED: "count as posted.",
+    Word.NOT_LANDED: "will be sent again.",
+    Word.REPLACE: "and all others of that time will be taken out and sent again.",
+}

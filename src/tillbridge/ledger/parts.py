@@ -117,6 +117,19 @@ def open_parts(view: Connection, connecteam_id: int | None = None) -> Sequence[P
     return view.execute(query).all()
 
 
+def undecided_within(
+    view: Connection, connecteam_id: int, start_s: int, end_s: int
+) -> Sequence[PartRow]:
+    """Parts in doubt or held that touch the seconds between, but without, these two."""
+    query = select(part).where(
+        part.c.connecteam_id == connecteam_id,
+        part.c.state.in_((PartState.DOUBT, PartState.HELD)),
+        part.c.last_created > start_s,
+        part.c.first_created < end_s,
+    )
+    return view.execute(query).all()
+
+
 def get(view: Connection, part_id: int) -> PartRow:
     return view.execute(select(part).where(part.c.id == part_id)).one()
 
@@ -256,6 +269,22 @@ def set_state(
         commit, now.wall_ms, f"part_{state}", connecteam_id=row.connecteam_id,
         batch_id=row.batch_id, part_id=row.id, before=row.state, **values,
     )  # fmt: skip
+
+
+def newest_total(view: Connection, connecteam_id: int) -> int:
+    """The sum of the newest part at a location; 0 if there is none."""
+    query = (
+        select(part.c.total)
+        .where(part.c.connecteam_id == connecteam_id)
+        .order_by(part.c.id.desc())
+        .limit(1)
+    )
+    return int(view.execute(query).scalar_one_or_none() or 0)
+
+
+def note_person(commit: Connection, part_id: int, reason: str) -> None:
+    """Keep why a person decided a part."""
+    commit.execute(update(part).where(part.c.id == part_id).values(person_reason=reason))
 
 
 def end_batch(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from tillbridge.batcher import Row as WaitingRow
 from tillbridge.ledger import counts, events
@@ -129,7 +129,7 @@ def _compare(
     state = SaleState(row.state)
     as_sent = state is SaleState.POSTED and record.transaction == _transaction_of(row)
     if state in _UNSENT or (state is SaleState.HELD and row.part_id is None):
-        _replace(commit, location_id, row, record, now_ms)
+        replace_content(commit, location_id, row, record, now_ms)
     elif state is SaleState.REMOVED or as_sent:
         # A person took it back, and so it stays; or it changed in nothing that Connecteam is told.
         _refresh(commit, row.id, record)
@@ -143,9 +143,10 @@ def _transaction_of(row: KnownRow) -> tuple[Any, ...]:
     return (True, row.sale_type, row.created_at, row.amount, row.tax_amount, row.currency)
 
 
-def _replace(
+def replace_content(
     commit: Connection, location_id: int, row: KnownRow, record: Record, now_ms: int
 ) -> None:
+    """Give a sale of which nothing is at Connecteam the content and the state of a record."""
     values = record._asdict()
     if record.reference.startswith(FISC_PREFIX):
         values["reference"] = row.reference  # a sale that has been named keeps its name
@@ -241,6 +242,31 @@ def quarantine(commit: Connection, reasons: dict[int, tuple[int, str]], now_ms: 
         )  # fmt: skip
     sources = [location_id for location_id, _ in reasons.values()]
     counts.move(commit, counts.shift(sources, SaleState.WAITING, SaleState.QUARANTINED))
+
+
+def count_between(view: Connection, connecteam_id: int, first_s: int, last_s: int) -> int:
+    """How many sales stamped within [first_s, last_s] a Connecteam location has."""
+    query = select(func.count()).where(
+        sale.c.connecteam_id == connecteam_id, sale.c.created_at.between(first_s, last_s)
+    )
+    return int(view.execute(query).scalar_one())
+
+
+def posted_since(
+    view: Connection, connecteam_id: int, part_id: int, limit: int
+) -> list[tuple[int, int]]:
+    """(stamp, amount) of the sales posted in parts newer than `part_id`, in order of stamps."""
+    query = (
+        select(sale.c.created_at, sale.c.amount)
+        .where(
+            sale.c.connecteam_id == connecteam_id,
+            sale.c.part_id > part_id,
+            sale.c.state == SaleState.POSTED,
+        )
+        .order_by(sale.c.created_at)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in view.execute(query)]
 
 
 def fence(commit: Connection, groups: Sequence[Sequence[int]], first: int) -> None:

@@ -187,6 +187,7 @@ part = Table(
     # and these are asked for in several combinations. There is one for every hundred sales.
     Index("part_state", "state", "connecteam_id"),
     Index("part_created", "connecteam_id", "first_created"),
+    Index("part_newest", "connecteam_id", "id"),
     Index("part_batch", "batch_id"),
 )
 
@@ -196,7 +197,9 @@ target = Table(
     metadata,
     Column("connecteam_id", BigInteger, primary_key=True, autoincrement=False),
     Column("base_id", ForeignKey("reading.id")),
-    Column("base_part_id", BigInteger, nullable=False, server_default=text("0")),  # newest part then
+    Column(
+        "base_part_id", BigInteger, nullable=False, server_default=text("0")
+    ),  # newest part then
     Column("acknowledged", BigInteger, nullable=False, server_default=text("0")),
     Column("span_first", Text),  # UTC dates that writes since the base may have touched
     Column("span_last", Text),
@@ -246,7 +249,8 @@ removal = Table(
     Column("total", BigInteger, nullable=False),
     Column("boot_id", Text, nullable=False),
     Column("started_boot_s", Float, nullable=False),
-    Column("unanswered_boot_s", Float),
+    Column("unanswered_boot_s", Float),  # when the last attempt without an answer was given up
+    Column("acknowledged", Boolean, nullable=False, server_default=text("0")),
     Column("reason", Text),
     Index("removal_open", "connecteam_id", "state", sqlite_where=text("state != 'done'")),
 )

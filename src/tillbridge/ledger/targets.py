@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from tillbridge.days import utc_date
 from tillbridge.ledger import events
@@ -109,7 +109,9 @@ def set_base(commit: Connection, connecteam_id: int, reading_id: int, now: Momen
         commit,
         connecteam_id,
         base_id=reading_id,
+        base_part_id=select(func.coalesce(func.max(part.c.id), 0)).scalar_subquery(),
         acknowledged=0,
+        totals_differ=False,
         span_first=None,
         span_last=None,
         verdict=None,
@@ -149,11 +151,14 @@ def clear_stop(commit: Connection, connecteam_id: int, why: str, now: Moment) ->
         )  # fmt: skip
 
 
-def abandoned(view: Connection, connecteam_id: int) -> list[tuple[int, int]]:
-    """(part id, sum) of the attempts that were decided as not landed."""
+def abandoned(view: Connection, row: TargetRow) -> list[tuple[int, int]]:
+    """(part id, sum) of the attempts since the base that were decided as not landed."""
     rows = view.execute(
         select(part.c.id, part.c.total).where(
-            part.c.connecteam_id == connecteam_id, part.c.state == PartState.ABANDONED
+            part.c.connecteam_id == row.connecteam_id,
+            part.c.state == PartState.ABANDONED,
+            part.c.id > row.base_part_id,
+            part.c.total != 0,
         )
     )
     return [(row[0], row[1]) for row in rows]
@@ -171,6 +176,14 @@ def was_attempted(view: Connection, connecteam_id: int, first_s: int, end_s: int
         .limit(1)
     )
     return view.execute(query).first() is not None
+
+
+def note_foreign(commit: Connection, connecteam_id: int, days: Sequence[date]) -> None:
+    """Remember the days on which somebody else wrote: no window on them is ever deleted."""
+    row = _row(commit, connecteam_id)
+    known = set(row.foreign_days or ())
+    known |= {day.isoformat() for day in days}
+    set_values(commit, connecteam_id, foreign_days=sorted(known))
 
 
 def _row(view: Connection, connecteam_id: int) -> TargetRow:

@@ -102,10 +102,7 @@ def upgrade() -> None:
         sa.Column("end_ms", sa.BigInteger(), nullable=False),
         sa.Column("cursor_ms", sa.BigInteger(), nullable=False),
         sa.Column("done", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["location_id"],
-            ["location.id"],
-        ),
+        sa.ForeignKeyConstraint(["location_id"], ["location.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("location_id", "start_ms", "end_ms"),
     )
@@ -127,14 +124,12 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("refusal", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("person_reason", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["batch_id"],
-            ["batch.id"],
-        ),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("part_batch", "part", ["batch_id"], unique=False)
     op.create_index("part_created", "part", ["connecteam_id", "first_created"], unique=False)
+    op.create_index("part_newest", "part", ["connecteam_id", "id"], unique=False)
     op.create_index("part_state", "part", ["state", "connecteam_id"], unique=False)
     op.create_table(
         "rescan",
@@ -143,10 +138,7 @@ def upgrade() -> None:
         ),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("done_ms", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["location_id"],
-            ["location.id"],
-        ),
+        sa.ForeignKeyConstraint(["location_id"], ["location.id"]),
         sa.PrimaryKeyConstraint("location_id", "name"),
     )
     op.create_table(
@@ -157,16 +149,14 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("count >= 0", name="not_negative"),
-        sa.ForeignKeyConstraint(
-            ["location_id"],
-            ["location.id"],
-        ),
+        sa.ForeignKeyConstraint(["location_id"], ["location.id"]),
         sa.PrimaryKeyConstraint("location_id", "state"),
     )
     op.create_table(
         "target",
         sa.Column("connecteam_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("base_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("base_part_id", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("acknowledged", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("span_first", sa.Text(), nullable=True),
         sa.Column("span_last", sa.Text(), nullable=True),
@@ -180,11 +170,11 @@ def upgrade() -> None:
         sa.Column("verdict_boot_s", sa.Float(), nullable=True),
         sa.Column("lag_worst_s", sa.Float(), nullable=True),
         sa.Column("lag_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("lag_seen_ms", sa.BigInteger(), nullable=True),
+        sa.Column("day_zone", sa.Text(), nullable=True),
+        sa.Column("foreign_days", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("totals_differ", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["base_id"],
-            ["reading.id"],
-        ),
+        sa.ForeignKeyConstraint(["base_id"], ["reading.id"]),
         sa.PrimaryKeyConstraint("connecteam_id"),
     )
     op.create_table(
@@ -220,14 +210,8 @@ def upgrade() -> None:
         sa.Column("transaction_id", sa.Text(), nullable=True),
         sa.Column("seen_ms", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("state != 'waiting' OR amount IS NOT NULL", name="waiting_has_amount"),
-        sa.ForeignKeyConstraint(
-            ["location_id"],
-            ["location.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["part_id"],
-            ["part.id"],
-        ),
+        sa.ForeignKeyConstraint(["location_id"], ["location.id"]),
+        sa.ForeignKeyConstraint(["part_id"], ["part.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("location_id", "reference"),
     )
@@ -263,10 +247,7 @@ def upgrade() -> None:
         sa.Column("sale_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("record", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("seen_ms", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["sale_id"],
-            ["sale.id"],
-        ),
+        sa.ForeignKeyConstraint(["sale_id"], ["sale.id"]),
         sa.PrimaryKeyConstraint("sale_id"),
     )
     op.create_table(
@@ -281,20 +262,13 @@ def upgrade() -> None:
         sa.Column("start_s", sa.BigInteger(), nullable=True),
         sa.Column("end_s", sa.BigInteger(), nullable=True),
         sa.Column("total", sa.BigInteger(), nullable=False),
-        sa.Column("first_created", sa.BigInteger(), nullable=False),
-        sa.Column("last_created", sa.BigInteger(), nullable=False),
         sa.Column("boot_id", sa.Text(), nullable=False),
         sa.Column("started_boot_s", sa.Float(), nullable=False),
         sa.Column("unanswered_boot_s", sa.Float(), nullable=True),
+        sa.Column("acknowledged", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["part_id"],
-            ["part.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["sale_id"],
-            ["sale.id"],
-        ),
+        sa.ForeignKeyConstraint(["part_id"], ["part.id"]),
+        sa.ForeignKeyConstraint(["sale_id"], ["sale.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(

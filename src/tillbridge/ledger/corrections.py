@@ -1,0 +1,144 @@
+"""Amended sales in the ledger: what they say now, until what was sent of them is taken back."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from tillbridge.ledger import counts, events, parts, removals, sales, targets
+from tillbridge.ledger.parts import Moment
+from tillbridge.ledger.removals import Purpose, RemovalRow, RemovalState
+from tillbridge.ledger.schema import batch, correction, part, sale
+from tillbridge.record import Record
+from tillbridge.states import PartState, SaleState
+
+CorrectionRow = Row[*tuple[Any, ...]]
+
+_UNSENT = (SaleState.WAITING, SaleState.QUARANTINED, SaleState.SKIPPED, SaleState.DROPPED)
+
+
+def pending(view: Connection, state: SaleState = SaleState.POSTED) -> Sequence[CorrectionRow]:
+    """Corrections of sales in this state, oldest first, with the sale's columns."""
+    query = (
+        select(sale, correction.c.record.label("correction"))
+        .join(correction, correction.c.sale_id == sale.c.id)
+        .where(sale.c.state == state)
+        .order_by(correction.c.seen_ms, sale.c.id)
+    )
+    return view.execute(query).all()
+
+
+def record_of(row: CorrectionRow) -> Record:
+    """The amended sale."""
+    values = dict(row.correction)
+    return Record(**{**values, "digest": bytes.fromhex(values["digest"])})
+
+
+def apply_unsent(commit: Connection, now: Moment) -> int:
+    """Amend the sales of which nothing is at Connecteam any more.
+
+    Returns:
+        How many.
+    """
+    rows = [row for state in _UNSENT for row in pending(commit, state)]
+    for row in rows:
+        sales.replace_content(commit, row.location_id, row, record_of(row), now.wall_ms)
+        _forget(commit, row.id)
+    return len(rows)
+
+
+def _forget(commit: Connection, sale_id: int) -> None:
+    commit.execute(delete(correction).where(correction.c.sale_id == sale_id))
+
+
+def plan_delete(commit: Connection, row: CorrectionRow, purpose: Purpose, now: Moment) -> None:
+    """Write the intent to delete a sale's transaction by its id."""
+    targets.touch(commit, row.connecteam_id, row.created_at, row.created_at)
+    removals.plan(
+        commit, now, RemovalState.PLANNED, purpose, connecteam_id=row.connecteam_id,
+        sale_id=row.id, transaction_id=row.transaction_id, total=row.amount, part_id=row.part_id,
+    )  # fmt: skip
+
+
+def acknowledge_delete(
+    commit: Connection, item: RemovalRow, now: Moment, request_id: str | None
+) -> None:
+    """A transaction is gone for certain: its amount leaves E, and the sale goes on without it."""
+    row = commit.execute(select(sale).where(sale.c.id == item.sale_id)).one()
+    assert row.state == SaleState.POSTED, row.state
+    assert row.transaction_id == item.transaction_id
+    targets.acknowledge(commit, item.connecteam_id, -item.total, now)
+    removals.set_state(commit, item, RemovalState.DONE, now, request_id=request_id)
+    if item.purpose == Purpose.SECOND_COPY:
+        # The other copy stays; which id it has, nobody can know.
+        commit.execute(update(sale).where(sale.c.id == row.id).values(transaction_id=None))
+        return
+    commit.execute(
+        update(sale)
+        .where(sale.c.id == row.id)
+        .values(state=SaleState.WAITING, transaction_id=None, part_id=None)
+    )
+    counts.move(commit, counts.shift([row.location_id], SaleState.POSTED, SaleState.WAITING))
+    apply_unsent(commit, now)
+
+
+def acknowledged_ms(view: Connection, part_id: int | None) -> int:
+    """When a part's answer came, wall time; 0 if that is not known."""
+    query = (
+        select(batch.c.ended_ms)
+        .join(part, part.c.batch_id == batch.c.id)
+        .where(part.c.id == part_id)
+    )
+    return int(view.execute(query).scalar_one_or_none() or 0)
+
+
+def hold(commit: Connection, row: CorrectionRow, reason: str, now: Moment) -> int:
+    """A posted sale was amended and its transaction cannot be taken back: a person must.
+
+    Returns:
+        The id of the held part that now stands for this sale alone.
+    """
+    old = parts.get(commit, row.part_id)
+    key = commit.execute(
+        insert(part).values(
+            batch_id=old.batch_id, connecteam_id=row.connecteam_id, state=PartState.HELD,
+            row_count=1, total=row.amount, currency=row.currency, first_created=row.created_at,
+            last_created=row.created_at, sale_ids=[row.id], boot_id=now.boot_id,
+            started_boot_s=now.boot_s, ended_boot_s=now.boot_s, reason=reason,
+        )
+    ).inserted_primary_key  # fmt: skip
+    assert key is not None
+    commit.execute(
+        update(sale)
+        .where(sale.c.id == row.id)
+        .values(state=SaleState.HELD, part_id=key[0], reason=reason)
+    )
+    counts.move(
+        commit,
+        Counter({(row.location_id, SaleState.POSTED): -1, (row.location_id, SaleState.HELD): 1}),
+    )
+    events.note(
+        commit, now.wall_ms, "correction_held", location_id=row.location_id, sale_id=row.id,
+        connecteam_id=row.connecteam_id, part_id=key[0], reason=reason,
+    )  # fmt: skip
+    return int(key[0])
+
+
+def withdraw(commit: Connection, part_id: int, now: Moment) -> None:
+    """A person says that what was posted stays: corrections of the part's sales are given up."""
+    rows = commit.execute(
+        select(sale.c.id)
+        .join(correction, correction.c.sale_id == sale.c.id)
+        .where(sale.c.part_id == part_id)
+    ).all()
+    for row in rows:
+        record = commit.execute(
+            select(correction.c.record).where(correction.c.sale_id == row.id)
+        ).scalar_one()
+        # The digest is taken over, so that the same report does not ask for the same again.
+        commit.execute(
+            update(sale).where(sale.c.id == row.id).values(digest=bytes.fromhex(record["digest"]))
+        )
+        _forget(commit, row.id)
+        events.note(commit, now.wall_ms, "correction_withdrawn", sale_id=row.id, part_id=part_id)

@@ -1,0 +1,199 @@
+"""Replacing a window: where totals cannot tell what landed, empty the time and post it anew.
+
+Only where nobody else writes and nothing else can be hit: at an exclusive location, on days
+without foreign amounts, between two seconds in which no row was ever attempted, after Lightspeed
+was read again there. The steps are states in the ledger, so that a crash between any two is
+harmless:
+
+wanted -> (Lightspeed read again) -> planned -> (DELETE, until acknowledged; then wait until no
+unanswered DELETE can act any more) -> cleared -> (sales wait and are posted like all others) ->
+(a reading agrees) -> done
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+
+from sqlalchemy import Connection
+
+from tillbridge.account import Account
+from tillbridge.alarms import Alarms
+from tillbridge.batcher import MAX_ROWS
+from tillbridge.connecteam.client import Deleted
+from tillbridge.connecteam.quota import Purpose as QuotaPurpose
+from tillbridge.days import from_epoch_ms, utc_date
+from tillbridge.ledger import removals, sales, targets
+from tillbridge.ledger.parts import PartRow
+from tillbridge.ledger.removals import Purpose, RemovalRow, RemovalState
+from tillbridge.ledger.store import Ledger
+from tillbridge.ledger.targets import ONE_DAY
+from tillbridge.log import get_logger
+from tillbridge.policy import DoubtPolicy, TargetPolicy
+from tillbridge.windows import Period
+
+_log = get_logger("tillbridge.replace")
+
+LONGEST_S = 15 * 86_400
+"""A longer window is not replaced: it would take out weeks of sales for one request."""
+
+Reread = Callable[[int, Period], bool]
+"""Reads Lightspeed again for a Connecteam location and a period; whether it was read to the end."""
+
+
+class Replacer:
+    """One per process that posts.
+
+    Args:
+        ledger: keeps the steps.
+        account: the gate to Connecteam.
+        policies: by Connecteam id.
+        doubts: T.
+        alarms: where a delete is refused.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        account: Account,
+        policies: Mapping[int, TargetPolicy],
+        doubts: DoubtPolicy,
+        alarms: Alarms,
+    ) -> None:
+        self._ledger = ledger
+        self._account = account
+        self._policies = policies
+        self._doubts = doubts
+        self._alarms = alarms
+
+    def want_parts(self, key: int, undecided: Sequence[PartRow], reason: str) -> str | None:
+        """Decide to replace the window of these parts; see `want`."""
+        first_s = min(row.first_created for row in undecided)
+        last_s = max(row.last_created for row in undecided)
+        return self.want(key, first_s, last_s, reason, part_id=undecided[0].id)
+
+    def want(
+        self, key: int, first_s: int, last_s: int, reason: str, *, part_id: int | None = None
+    ) -> str | None:
+        """Decide to replace the window that holds the stamps [first_s, last_s].
+
+        Returns:
+            None if it will be replaced; else why that is not allowed.
+        """
+        with self._ledger.commit() as commit:
+            first_s, last_s = removals.attempted_span(commit, key, first_s, last_s)
+            refusal = self._refusal(commit, key, first_s, last_s)
+            if refusal is None:
+                removals.plan(
+                    commit, self._account.moment(), RemovalState.WANTED, Purpose.REPLACE,
+                    connecteam_id=key, part_id=part_id, start_s=first_s - 1,
+                    end_s=last_s + 1, total=0, reason=reason,
+                )  # fmt: skip
+        if refusal is None:
+            _log.warning(
+                "window_wanted", location=self._policies[key].name, reason=reason,
+                first=from_epoch_ms(first_s * 1000).isoformat(),
+                last=from_epoch_ms(last_s * 1000).isoformat(),
+            )  # fmt: skip
+        return refusal
+
+    def _refusal(self, commit: Connection, key: int, first_s: int, last_s: int) -> str | None:
+        if not self._policies[key].exclusive:
+            return "the location is not exclusive, and deleting could take others' sales"
+        if last_s - first_s > LONGEST_S:
+            return "the time to be replaced is longer than two weeks"
+        row = targets.get(commit, key)
+        assert row is not None
+        days = _days(utc_date(first_s) - ONE_DAY, utc_date(last_s) + ONE_DAY)
+        if set(row.foreign_days or ()) & {day.isoformat() for day in days}:
+            return "others wrote there on those days"
+        base = targets.base_of(commit, row)
+        if base is None or any(day not in base[1] for day in days):
+            return "those days lie outside the days that are being watched"
+        held = sales.count_between(commit, key, first_s, last_s)
+        needed = 3 + held // MAX_ROWS + 2
+        if self._account.left_today() < needed:
+            return "today's quota does not cover it"
+        return None
+
+    def step(self, reread: Reread) -> float | None:
+        """Take every replacement as far as it can go now.
+
+        Returns:
+            Seconds until one of them can go on; None if none waits.
+        """
+        with self._ledger.view() as view:
+            rows = [r for r in removals.blocking(view) if r.purpose == Purpose.REPLACE]
+        waits = [self._go_on(row, reread) for row in rows if row.connecteam_id in self._policies]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _go_on(self, row: RemovalRow, reread: Reread) -> float | None:
+        if row.state == RemovalState.WANTED:
+            margin = timedelta(days=1)  # a stamp may lie on the evening before the closing time
+            period = Period(
+                from_epoch_ms(row.start_s * 1000) - margin, from_epoch_ms(row.end_s * 1000) + margin
+            )
+            if not reread(row.connecteam_id, period):
+                return 60.0
+            row = self._planned(row)
+        return self._delete(row)
+
+    def _planned(self, row: RemovalRow) -> RemovalRow:
+        """Lightspeed was read; what it brought may have widened the window's surroundings."""
+        with self._ledger.commit() as commit:
+            first_s, last_s = removals.attempted_span(
+                commit, row.connecteam_id, row.start_s + 1, row.end_s - 1
+            )
+            removals.set_state(
+                commit, row, RemovalState.PLANNED, self._account.moment(),
+                start_s=first_s - 1, end_s=last_s + 1,
+            )  # fmt: skip
+            return removals.get(commit, row.id)
+
+    def _delete(self, row: RemovalRow) -> float | None:
+        """DELETE until acknowledged, then wait out those that were not answered."""
+        if not row.acknowledged:
+            wait_s = self._account.wait_s(QuotaPurpose.LIVE)
+            if wait_s > 0:
+                return wait_s
+            answer = self._send(row)
+            if answer.status != 200:
+                return self._not_acknowledged(row, answer)
+            with self._ledger.commit() as commit:
+                self._account.note_deleted(commit, answer)
+                removals.note_acknowledged(commit, row, self._account.moment(), answer.request_id)
+                row = removals.get(commit, row.id)
+        now = self._account.moment()
+        if row.unanswered_boot_s is not None:
+            left_s = self._doubts.wait_s - (now.boot_s - float(row.unanswered_boot_s))
+            if left_s > 0:
+                return left_s  # a late DELETE would take out what is posted next
+        with self._ledger.commit() as commit:
+            count = removals.clear_window(commit, row, now)
+        self._alarms.resolve(f"delete_refused:{row.id}")
+        _log.info("window_cleared", location=self._policies[row.connecteam_id].name, sales=count)
+        return None
+
+    def _send(self, row: RemovalRow) -> Deleted:
+        with self._ledger.commit() as commit:
+            self._account.spend(commit)
+            # Before it is sent, it counts as unanswered: a crash now leaves it at that.
+            removals.note_unanswered(commit, row, self._account.moment(), "sent")
+        return self._account.client.delete_window(row.connecteam_id, row.start_s, row.end_s)
+
+    def _not_acknowledged(self, row: RemovalRow, answer: Deleted) -> float:
+        now = self._account.moment()
+        with self._ledger.commit() as commit:
+            self._account.note_deleted(commit, answer)
+            removals.note_unanswered(commit, row, now, answer.reason)
+        if answer.status in (400, 401, 403, 404, 422):
+            self._alarms.raise_(
+                f"delete_refused:{row.id}",
+                f"Connecteam refuses to delete a window of "
+                f"{self._policies[row.connecteam_id].name}: {answer.reason}.",
+                "Check that the API key may delete sales data; tillbridge tries again by itself.",
+            )
+            return 300.0
+        return 10.0
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
