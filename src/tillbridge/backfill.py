@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from tillbridge.days import epoch_ms, from_epoch_ms
-from tillbridge.delivery import Delivered, Delivery
+from tillbridge.delivery import Delivery
 from tillbridge.errors import TillbridgeError
 from tillbridge.ledger import counts, locations, sales
 from tillbridge.ledger.store import Ledger
 from tillbridge.reader import Reader, Source, Task
+from tillbridge.recording import Delivered
 from tillbridge.states import Lane, SaleState
 from tillbridge.windows import Period, cut
 

@@ -84,12 +84,27 @@ class Settler:
         Returns:
             How many parts were found being sent.
         """
-        now = self._account.moment()
+        found = self.adopt_orphans()
         with self._ledger.commit() as commit:
-            found = [row for row in parts.open_parts(commit) if row.state == PartState.SENDING]
-            for row in found:
-                verdicts.open_doubt(commit, row, now, "tillbridge stopped before the answer came")
-            verdicts.begin_waits_anew(commit, now)
+            verdicts.begin_waits_anew(commit, self._account.moment())
+        return found
+
+    def adopt_orphans(self) -> int:
+        """Parts that are being sent though no request is under way are doubts; their answer came
+        to a process that died, or to one that could not make sense of it.
+
+        Returns:
+            How many there were.
+        """
+        with self._ledger.view() as view:
+            found = [row for row in parts.open_parts(view) if row.state == PartState.SENDING]
+        if found:
+            now = self._account.moment()
+            with self._ledger.commit() as commit:
+                for row in found:
+                    verdicts.open_doubt(
+                        commit, row, now, "tillbridge stopped before the answer was recorded"
+                    )
         return len(found)
 
     def settle(self) -> Settled:

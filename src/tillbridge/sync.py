@@ -15,13 +15,14 @@ from tillbridge.bases import Bases
 from tillbridge.clock import Clock
 from tillbridge.correct import Corrector
 from tillbridge.days import epoch_ms, from_epoch_ms
-from tillbridge.delivery import Delivered, Delivery
+from tillbridge.delivery import Delivery
 from tillbridge.errors import CredentialsRefused, TillbridgeError
 from tillbridge.learning import Learner
 from tillbridge.ledger import locations
 from tillbridge.ledger.store import Ledger
 from tillbridge.log import get_logger
 from tillbridge.reader import Reader, Source, Task
+from tillbridge.recording import Delivered, Recorder
 from tillbridge.replace import Replacer
 from tillbridge.settle import Settled, Settler
 from tillbridge.states import Lane
@@ -75,6 +76,7 @@ class Writers:
     """What the process that holds the lock does beyond reading."""
 
     settler: Settler
+    recorder: Recorder
     replacer: Replacer
     corrector: Corrector
     bases: Bases
@@ -138,6 +140,8 @@ class Pass:
         does = self._writers
         if does is None or should_stop():
             return
+        does.recorder.record_left()
+        does.settler.adopt_orphans()
         report.settled = does.settler.settle()
         waits = [report.settled.next_look_s, does.replacer.step(self._reread)]
         waits.append(does.corrector.step())

@@ -37,6 +37,7 @@ from tillbridge.mapper import Rules
 from tillbridge.policy import DoubtPolicy, TargetPolicy
 from tillbridge.reader import Reader, Source
 from tillbridge.readings import Readings
+from tillbridge.recording import Recorder
 from tillbridge.replace import Replacer
 from tillbridge.secrets import resolve
 from tillbridge.settle import Settler
@@ -257,11 +258,14 @@ class Bridge:
         self.settler = Settler(
             ledger, self.account, readings, self.policies, doubts, replacer, self.alarms
         )
+        recorder = Recorder(ledger, self.account, self.policies, self.alarms)
         self.delivery = Delivery(
-            ledger, self.account, bases, self.policies, clock, self._executor, 4, self.alarms
+            ledger, self.account, bases, recorder, self.policies, clock, self._executor, 4
         )
         learner = Learner(ledger, self.account, readings, self.policies)
-        self._writers = Writers(self.settler, replacer, corrector, bases, self.delivery, learner)
+        self._writers = Writers(
+            self.settler, recorder, replacer, corrector, bases, self.delivery, learner
+        )
 
     def _register(self) -> dict[str, Source]:
         """Make the ledger know the locations; by name."""

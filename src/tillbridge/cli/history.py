@@ -15,11 +15,11 @@ from tillbridge.cli.stopping import Stopper
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
 from tillbridge.days import local_date
-from tillbridge.delivery import Delivered
 from tillbridge.errors import UsageError
 from tillbridge.ledger.status import needs_person
 from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
+from tillbridge.recording import Delivered
 from tillbridge.scheduler import sleep_until_free
 from tillbridge.wiring import Bridge
 

@@ -7,11 +7,11 @@ from tillbridge.cli.stopping import Stopper
 from tillbridge.cli.unposted import not_yet_posted
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
-from tillbridge.delivery import Delivered
 from tillbridge.ledger.status import needs_person
 from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
 from tillbridge.log import get_logger
+from tillbridge.recording import Delivered
 from tillbridge.scheduler import Service
 from tillbridge.sync import PassReport
 from tillbridge.wiring import Bridge
