@@ -55,8 +55,8 @@ class Ledger:
         _prepare_file(path)
         self._engine = _engine(path)
         try:
-            self._connection = self._engine.connect()
-            with _translated(path):
+            with _translated(path):  # the first statements run when it connects
+                self._connection = self._engine.connect()
                 self._ready_schema()
         except BaseException:
             self._engine.dispose()
@@ -111,6 +111,11 @@ def _prepare_file(path: Path) -> None:
         if not path.exists():
             # Made here and not by SQLite, so that it is private from its first moment.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except (FileExistsError, NotADirectoryError):
+        raise LedgerUnusable(
+            f"The ledger {path} cannot be made: {path.parent} is not a folder.",
+            "Name a file in another folder in [ledger] path.",
+        ) from None
     except PermissionError:
         raise LedgerUnusable(
             f"The ledger {path} cannot be made: this user may not write there.",
