@@ -142,9 +142,10 @@ class Corrector:
             self._account.spend(commit)
         answer = self._account.client.delete_one(row.transaction_id)
         now = self._account.moment()
+        is_gone = answer.status == 200 or (answer.status == 404 and self._is_gone(row))
         with self._ledger.commit() as commit:
             self._account.note_deleted(commit, answer)
-            if answer.status == 200 or (answer.status == 404 and self._is_gone(row)):
+            if is_gone:
                 corrections.acknowledge_delete(commit, row, now, answer.request_id)
                 self._alarms.resolve(f"delete_refused:{row.id}")
                 return 0.0

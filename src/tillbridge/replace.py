@@ -78,9 +78,10 @@ class Replacer:
         Returns:
             None if it will be replaced; else why that is not allowed.
         """
+        left_today = self._account.left_today()
         with self._ledger.commit() as commit:
             first_s, last_s = removals.attempted_span(commit, key, first_s, last_s)
-            refusal = self._refusal(commit, key, first_s, last_s)
+            refusal = self._refusal(commit, key, first_s, last_s, left_today)
             if refusal is None:
                 removals.plan(
                     commit, self._account.moment(), RemovalState.WANTED, Purpose.REPLACE,
@@ -95,7 +96,9 @@ class Replacer:
             )  # fmt: skip
         return refusal
 
-    def _refusal(self, commit: Connection, key: int, first_s: int, last_s: int) -> str | None:
+    def _refusal(
+        self, commit: Connection, key: int, first_s: int, last_s: int, left_today: int
+    ) -> str | None:
         if not self._policies[key].exclusive:
             return "the location is not exclusive, and deleting could take others' sales"
         if last_s - first_s > LONGEST_S:
@@ -110,7 +113,7 @@ class Replacer:
             return "those days lie outside the days that are being watched"
         held = sales.count_between(commit, key, first_s, last_s)
         needed = 3 + held // MAX_ROWS + 2
-        if self._account.left_today() < needed:
+        if left_today < needed:
             return "today's quota does not cover it"
         return None
 
