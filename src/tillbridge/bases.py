@@ -15,7 +15,7 @@ from tillbridge import doubt
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.days import epoch_ms, from_epoch_ms, local_date, start_of_day, utc_date
-from tillbridge.ledger import copies, events, parts, removals, targets
+from tillbridge.ledger import copies, events, parts, removals, sales, targets
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import ONE_DAY, TargetRow
 from tillbridge.log import get_logger
@@ -94,16 +94,33 @@ class Bases:
                 assert row is not None
                 if parts.open_parts(view, key) or removals.blocking(view, key):
                     continue
+                if row.stop in UNTIL_RESTART:
+                    continue
                 found = self._judge(row, want, targets.base_of(view, row))
                 if isinstance(found, Writable):
                     ready[key] = found
                 elif self._watches[key].look_at_boot_s <= now.boot_s:
                     spans[key] = found
-        for key, reading in self._readings.take(spans).items():
+        for key, reading in self._read(spans, wanted).items():
             writable = self._use(key, wanted[key], reading)
             if writable is not None:
                 ready[key] = writable
         return ready
+
+    def _read(self, spans: Mapping[int, Span], wanted: Mapping[int, Wanted]) -> dict[int, Reading]:
+        """Readings of these locations; a location that is refused even for its own few days is
+        one that Connecteam does not know.
+        """
+        taken = self._readings.take(spans)
+        for key in dict(self._readings.wrong):
+            few = (
+                utc_date(wanted[key].first_s) - 2 * ONE_DAY,
+                utc_date(wanted[key].last_s) + 2 * ONE_DAY,
+            )
+            taken |= self._readings.take({key: few})
+            for reason in self._readings.wrong.values():
+                self._stop(key, "location_refused", f"Connecteam does not know it ({reason})")
+        return taken
 
     def verify(self) -> None:
         """Look at totals without anything to post: after a window was replaced, at a stop that
@@ -114,7 +131,9 @@ class Bases:
         with self._ledger.view() as view:
             for key in self._policies:
                 row = targets.get(view, key)
-                if row is None or parts.open_parts(view, key) or removals.blocking(view, key):
+                if row is None or row.stop in UNTIL_RESTART:
+                    continue
+                if parts.open_parts(view, key) or removals.blocking(view, key):
                     continue
                 base = targets.base_of(view, row)
                 if base is None or self._watches[key].look_at_boot_s > now.boot_s:
@@ -167,7 +186,7 @@ class Bases:
                 self._look_later(key, quiet.mature_in(patience))
                 return None
             return self._first_base(key, want, reading)
-        if row.totals_differ:
+        if row.totals_differ and row.stop is None:
             # Totals that do not show what was posted can neither confirm nor contradict anything.
             return self._go_on(key, row, want, reading)
         span = targets.span_of(row)
@@ -183,13 +202,26 @@ class Bases:
                 waiting_sums=want.sums if not self._watches[key].checked else (),
             )
         )
-        return self._act(key, row, want, reading, finding)
+        return self._act(key, row, want, reading, change, finding)
 
     def _act(
-        self, key: int, row: TargetRow, want: Wanted, reading: Reading, finding: doubt.Finding
+        self,
+        key: int,
+        row: TargetRow,
+        want: Wanted,
+        reading: Reading,
+        change: int,
+        finding: doubt.Finding,
     ) -> Writable | None:
         match finding:
             case doubt.AsExpected():
+                return self._go_on(key, row, want, reading)
+            case doubt.Foreign() if row.stop == "old_ledger":
+                self._watches[key].look_at_boot_s = reading.taken.boot_s + _STOP_RECHECK_S
+                return None  # only a person can tell whose amount that is
+            case doubt.Foreign() | doubt.StopPosting("unexplained") if self._flipped(
+                key, row, change
+            ):
                 return self._go_on(key, row, want, reading)
             case doubt.Foreign(amount):
                 self._note_foreign(key, row, amount)
@@ -203,6 +235,25 @@ class Bases:
             case doubt.AppliedLate(part_id):
                 self._applied_late(key, part_id)
                 return None
+
+    def _flipped(self, key: int, row: TargetRow, change: int) -> bool:
+        """Whether the totals show just what was posted, but with the sign of some types turned:
+        then they prove nothing here, and are not trusted any more.
+        """
+        with self._ledger.view() as view:
+            by_type = sales.sums_by_type(view, key, row.base_part_id)
+        if not doubt.signs_explain(by_type, change):
+            return False
+        with self._ledger.commit() as commit:
+            targets.set_values(commit, key, totals_differ=True)
+            now = self._account.moment()
+            events.note(commit, now.wall_ms, "totals_differ", connecteam_id=key, change=change)
+        _log.warning(
+            "totals_differ", location=self._policies[key].name,
+            note="Connecteam counts some types of sale with the other sign; its totals are not "
+            "used here to find out what became of a lost request.",
+        )  # fmt: skip
+        return True
 
     def _applied_late(self, key: int, part_id: int) -> None:
         """Take the second copies back by their ids; where they cannot be known, stop."""
@@ -323,6 +374,9 @@ class Bases:
         )
 
 
+UNTIL_RESTART = ("location_refused", "broken_invariant")
+"""Stops that no reading can end."""
+
 STOP_REMEDIES = {
     "not_empty": (
         "Switch the other integration off and delete its sales on those days; or, if both should "
@@ -333,8 +387,9 @@ STOP_REMEDIES = {
         "tillbridge looks again every 15 minutes."
     ),
     "old_ledger": (
-        "The ledger seems to be an old copy: put the newest one back, or compare the days in "
-        "Connecteam with Lightspeed before you go on."
+        "The ledger seems to be an old copy: put the newest one back. If there is none, look which "
+        "of the waiting sales Connecteam has, then run `tillbridge settle old_ledger --landed` or "
+        "`--not-landed`."
     ),
     "applied_late": "Delete the second copies in Connecteam; tillbridge then goes on by itself.",
     "location_refused": (

@@ -4,7 +4,8 @@ A *batch* is one POST of up to 100 transactions; its *part* at one Connecteam lo
 by itself should the answer be lost. All that can be seen of a lost request is the total of a day,
 so every part is made such that totals can tell what became of it:
 
-- its rows have one sign, so that no two of them cancel out;
+- its rows have one sign and one currency, so that no two of them cancel out and their sum means
+  something;
 - rows of amount zero are neither first nor last in it, so that a request applied up to some row
   cannot look whole (a part without other rows is the exception: totals say nothing about it);
 - it is compact in time, so that one late sale does not stretch the days that must be read, or
@@ -58,6 +59,10 @@ class Part:
     def total(self) -> int:
         """The sum of the amounts, in minor units."""
         return sum(row.transaction.amount for row in self.rows)
+
+    @property
+    def currency(self) -> str:
+        return self.rows[0].transaction.currency
 
     @property
     def first_created(self) -> int:
@@ -133,19 +138,15 @@ def _first_fit(batches: list[list[Part]], part: Part) -> list[Part] | None:
 
 
 def _chunks(rows: Sequence[Row]) -> Iterator[_Chunk]:
-    fenced: dict[tuple[Lane, int, int], list[Row]] = defaultdict(list)
-    free: dict[tuple[Lane, int], list[Row]] = defaultdict(list)
+    # Minor units of two currencies cannot be added up, so a part has one.
+    groups: dict[tuple[Lane, int, str, int | None], list[Row]] = defaultdict(list)
     for row in rows:
-        if row.fence is None:
-            free[row.lane, row.transaction.location_id].append(row)
-        else:
-            fenced[row.lane, row.transaction.location_id, row.fence].append(row)
-    for (lane, location_id, _fence), members in fenced.items():
+        transaction = row.transaction
+        key = (row.lane, transaction.location_id, transaction.currency, row.fence)
+        groups[key].append(row)
+    for (lane, location_id, _currency, fence), members in groups.items():
         for chunk in _parts_of(members):
-            yield lane, True, Part(location_id, chunk)
-    for (lane, location_id), members in free.items():
-        for chunk in _parts_of(members):
-            yield lane, False, Part(location_id, chunk)
+            yield lane, fence is not None, Part(location_id, chunk)
 
 
 def _parts_of(rows: Iterable[Row]) -> Iterator[tuple[Row, ...]]:
@@ -208,4 +209,5 @@ def is_sound(part: Part) -> bool:
     short = not stamps or stamps[-1] - stamps[0] <= MAX_SPAN_S
     at_home = all(row.transaction.location_id == part.location_id for row in part.rows)
     sized = 0 < len(part.rows) <= MAX_ROWS
-    return one_sign and enclosed and near and short and at_home and sized
+    alike = len({row.transaction.currency for row in part.rows}) == 1
+    return one_sign and enclosed and near and short and at_home and sized and alike

@@ -186,6 +186,9 @@ class Delivery:
                 started = parts.begin(commit, batch, now, alone=batch.location_ids)
                 for part in batch.parts:
                     targets.touch(commit, part.location_id, part.first_created, part.last_created)
+                    if part.currency != self._policies[part.location_id].currency:
+                        # Connecteam adds up what is not one currency; such a total proves nothing.
+                        targets.set_values(commit, part.location_id, totals_differ=True)
                 self._account.spend(commit)
         except PlanStale:
             return None

@@ -16,7 +16,7 @@ The rules, their proof and their limits: docs/exactly-once.md.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 MAX_DOUBTS = 12
 """More parts in doubt at one location than could ever be under way at once."""
@@ -297,3 +297,19 @@ def examine(case: Examination) -> Finding:
             "were an old copy",
         )
     return Foreign(difference)
+
+
+def signs_explain(sums: Sequence[int], change: int) -> bool:
+    """Whether the change is what was posted, with the sign of at least one type of sale turned.
+
+    Args:
+        sums: the sum of what was posted since the base, by type of sale; zeros do not count.
+        change: D.
+    """
+    figures = [total for total in sums if total != 0]
+    signs = product((1, -1), repeat=len(figures))
+    return any(
+        -1 in chosen
+        and change == sum(sign * total for sign, total in zip(chosen, figures, strict=True))
+        for chosen in signs
+    )

@@ -39,24 +39,35 @@ class Readings:
         self._ledger = ledger
         self._account = account
         self._currencies = dict(currencies)
+        self.wrong: dict[int, str] = {}
 
     def take(self, spans: Mapping[int, Span]) -> dict[int, Reading]:
         """Read these locations over these days (first and last included).
 
         Returns:
-            A reading of each; nothing at all if there was no evidence.
+            A reading of each; those without evidence are left out. `wrong` tells which of them
+            Connecteam does not know.
         """
-        if not spans:
-            return {}
+        self.wrong.clear()
+        return self._take(spans) if spans else {}
+
+    def _take(self, spans: Mapping[int, Span]) -> dict[int, Reading]:
         first = min(span[0] for span in spans.values())
         last = max(span[1] for span in spans.values())
         wanted = {connecteam_id: self._currencies[connecteam_id] for connecteam_id in spans}
+        # Stamped with the moment before the request: what it shows is at least that fresh.
         before = self._account.moment()
         answer = self._account.read_totals(wanted, first, last)
         if isinstance(answer, NoEvidence):
             _log.info("totals_not_read", reason=answer.reason)
-            return {}
-        # Stamped with the moment before the request: what it shows is at least that fresh.
+            if not answer.wrong:
+                return {}
+            if len(spans) == 1:
+                self.wrong[next(iter(spans))] = answer.reason
+                return {}
+            # One location that Connecteam does not know fails the request for all of them.
+            singly = (self._take({key: span}) for key, span in spans.items())
+            return {key: reading for found in singly for key, reading in found.items()}
         with self._ledger.commit() as commit:
             return {
                 connecteam_id: Reading(

@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 from tillbridge import doubt
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
+from tillbridge.bases import UNTIL_RESTART
 from tillbridge.doubt import Decided, Doubt, Hold, ReadLater, ReplaceWindow, Situation, Verdict
 from tillbridge.errors import UsageError
-from tillbridge.ledger import parts, removals, targets, verdicts
+from tillbridge.ledger import parts, removals, sales, targets, verdicts
 from tillbridge.ledger.parts import Moment, PartRow
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import TargetRow
@@ -125,18 +126,35 @@ class Settler:
             due[key] = span
         taken = self._readings.take(due)
         for key, reading in taken.items():
-            self._apply(key, *cases[key], reading, done)
+            try:
+                self._apply(key, *cases[key], reading, done)
+            except AssertionError as broken:  # undone; this location stops, the others go on
+                self._break(key, str(broken))
         for key in due.keys() - taken.keys():
             self._look_later(key, 60.0, done)
         return done
+
+    def _break(self, key: int, what: str) -> None:
+        now = self._account.moment()
+        with self._ledger.commit() as commit:
+            targets.stop(commit, key, "broken_invariant", what, now)
+        self._alarms.raise_(
+            f"posting_stopped:{key}",
+            f"Nothing is posted to {self._policies[key].name}: the ledger contradicts itself "
+            f"({what}).",
+            "Please report this; nothing was sent.",
+        )
 
     def _cases(self) -> dict[int, tuple[TargetRow, list[PartRow]]]:
         """The locations with doubts and no request under way, with their doubts."""
         cases: dict[int, tuple[TargetRow, list[PartRow]]] = {}
         with self._ledger.view() as view:
             replaced = {row.connecteam_id for row in removals.blocking(view)}
+            stopped = {
+                row.connecteam_id for row in targets.every(view) if row.stop in UNTIL_RESTART
+            }
             for row in parts.open_parts(view):
-                if row.connecteam_id not in self._policies or row.connecteam_id in replaced:
+                if row.connecteam_id not in self._policies.keys() - replaced - stopped:
                     continue
                 if row.connecteam_id not in cases:
                     target = targets.get(view, row.connecteam_id)
@@ -217,7 +235,7 @@ class Settler:
         now: Moment,
     ) -> None:
         with self._ledger.commit() as commit:
-            for row in open_parts:
+            for row in _still_open(commit, open_parts):
                 if row.id in landed:
                     verdicts.landed(commit, row, now, by="totals")
                 elif row.id in not_landed:
@@ -230,7 +248,7 @@ class Settler:
 
     def _hold(self, key: int, open_parts: Sequence[PartRow], reason: str, reading: Reading) -> None:
         with self._ledger.commit() as commit:
-            for row in open_parts:
+            for row in _still_open(commit, open_parts):
                 verdicts.hold(commit, row, reading.taken, reason)
             # The reading that led here is the new base: what is held blocks nothing else.
             targets.set_base(commit, key, reading.id, reading.taken)
@@ -279,6 +297,39 @@ class Settler:
                 raise UsageError(f"The window cannot be replaced: {refusal}.")
         self._alarms.resolve(f"held:{part_id}")
 
+    def settle_stop(self, name: str, word: Word, reason: str) -> int:
+        """A person ends a stop, at every location where it stands.
+
+        Args:
+            name: of the stop.
+            word: LANDED: what waits there is in Connecteam already. NOT_LANDED: it is not, and
+                the totals are right as they are.
+            reason: kept with the event.
+
+        Returns:
+            How many sales now count as posted.
+
+        Raises:
+            UsageError: no such stop, no reason, or a word that does not fit.
+        """
+        if not reason.strip():
+            raise UsageError("A reason is needed.", "Say how you know, with --reason TEXT.")
+        if word is Word.REPLACE:
+            raise UsageError("A stop is ended with --landed or --not-landed.")
+        now = self._account.moment()
+        posted = 0
+        with self._ledger.commit() as commit:
+            stopped = [row for row in targets.every(commit) if row.stop == name]
+            if not stopped:
+                raise UsageError(f"Nothing is stopped for {name!r}.", "See `tillbridge status`.")
+            for row in stopped:
+                if word is Word.LANDED:
+                    posted += sales.post_waiting(commit, row.connecteam_id)
+                targets.clear_stop(commit, row.connecteam_id, f"a person: {reason}", now)
+                # Only a new base knows what is there; the next process takes it.
+                targets.set_values(commit, row.connecteam_id, base_id=None)
+        return posted
+
     def _refuse_before_final(self, commit: Connection, row: PartRow, now: Moment) -> None:
         if row.state == PartState.HELD:
             return  # it was final when it was held
@@ -291,6 +342,12 @@ class Settler:
                 f"Decide in {round(wait_s / 60) + 1} minutes; until then tillbridge may settle it "
                 "by itself.",
             )
+
+
+def _still_open(commit: Connection, rows: Sequence[PartRow]) -> list[PartRow]:
+    """Those that no person has settled while the totals were being read."""
+    fresh = [parts.get(commit, row.id) for row in rows]
+    return [row for row in fresh if row.state == PartState.DOUBT]
 
 
 def _sooner(done: Settled, after_s: float) -> None:

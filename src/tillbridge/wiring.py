@@ -14,7 +14,7 @@ from tillbridge import __version__
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.backfill import Backfill, History
-from tillbridge.bases import Bases
+from tillbridge.bases import UNTIL_RESTART, Bases
 from tillbridge.clock import Clock
 from tillbridge.config import Config, Location, RescanEvery
 from tillbridge.connecteam.auth import ApiKey, ClientCredentials
@@ -298,7 +298,7 @@ class Bridge:
         with self.ledger.commit() as commit:
             known = generation.read(commit)
             for row in targets.every(commit):
-                if row.stop == "location_refused":
+                if row.stop in UNTIL_RESTART:
                     targets.clear_stop(commit, row.connecteam_id, "restarted", now)
                 policy = self.policies.get(row.connecteam_id)
                 if seen > known and policy is not None and not policy.exclusive:

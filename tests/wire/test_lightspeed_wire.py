@@ -173,7 +173,7 @@ def test_a_body_that_is_no_page_says_what_it_is(body, says):
 
 
 def test_a_secret_in_a_body_is_hidden_before_it_is_cut(monkeypatch):
-    monkeypatch.setattr(log, "_secrets", set())
+    monkeypatch.setattr(log, "_secrets", {})
     log.keep_secret("s3cr3t-" * 20)
     with pytest.raises(TryLater) as error:
         decode_page(b"sent: " + b"s3cr3t-" * 20)

@@ -221,7 +221,9 @@ def doubts_list(
 @app.command()
 def settle(
     context: typer.Context,
-    doubt: Annotated[int, typer.Argument(help="As `doubts list` shows it.")],
+    doubt: Annotated[
+        str, typer.Argument(help="As `doubts list` shows it, or the name of a stop in `status`.")
+    ],
     reason: Annotated[str, typer.Option("--reason", help="How you know; kept with the doubt.")],
     landed: Annotated[bool, typer.Option("--landed", help="Its sales are in Connecteam.")] = False,
     not_landed: Annotated[

@@ -104,9 +104,9 @@ def list_doubts(common: Common, *, as_json: bool) -> int:
 
 
 def settle(
-    common: Common, doubt: int, reason: str, *, landed: bool, not_landed: bool, replace: bool
+    common: Common, doubt: str, reason: str, *, landed: bool, not_landed: bool, replace: bool
 ) -> int:
-    """A person's word ends a doubt."""
+    """A person's word ends a doubt, or a stop."""
     if landed + not_landed + replace != 1:
         raise UsageError("Say one of --landed, --not-landed and --replace.")
     word = Word.LANDED if landed else Word.NOT_LANDED if not_landed else Word.REPLACE
@@ -115,16 +115,21 @@ def settle(
     ledger = open_ledger(common)
     bridge = Bridge(config, ledger, PostingLock(ledger.path), os.environ, clock)
     try:
-        bridge.settler.settle_by_hand(doubt, word, reason)
+        if doubt.isdecimal():
+            bridge.settler.settle_by_hand(int(doubt), word, reason)
+            then = _THEN[word]
+        else:
+            posted = bridge.settler.settle_stop(doubt, word, reason)
+            then = f"posting goes on; {posted} waiting sales count as posted."
     finally:
         bridge.close()
         ledger.close()
-    say("Settled; its sales " + _THEN[word])
+    say(f"Settled; {then}")
     return 0
 
 
 _THEN = {
-    Word.LANDED: "count as posted.",
-    Word.NOT_LANDED: "will be sent again.",
-    Word.REPLACE: "and all others of that time will be taken out and sent again.",
+    Word.LANDED: "its sales count as posted.",
+    Word.NOT_LANDED: "its sales will be sent again.",
+    Word.REPLACE: "its sales and all others of that time will be taken out and sent again.",
 }

@@ -47,12 +47,15 @@ class NoEvidence:
     Attributes:
         throttled: for the sake of the rate limit.
         refused: for the sake of the credentials.
+        wrong: the request itself was found wrong: a location that does not exist, or too many
+            days.
     """
 
     reason: str
     headers: Mapping[str, str]
     throttled: bool = False
     refused: bool = False
+    wrong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class ConnecteamClient:
                 str(problem),
                 answer.headers,
                 throttled=answer.status == 429,
+                wrong=answer.status in (400, 404, 422),
                 refused=answer.status in (401, 403),
             )
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]

@@ -69,6 +69,11 @@ def retry(
     done = Retried()
     places = {row.id: row.lightspeed_id for row in locations.every(commit)}
     for row in _chosen(commit, references):
+        if row.kept is None and row.amount is not None:
+            # It was mapped, and set aside later: refused by Connecteam, or maybe known already.
+            _send_as_it_is(commit, row, now_ms)
+            done.waiting += 1
+            continue
         kept = _kept(row.kept)
         here = rules.get(places[row.location_id])
         if kept is None or here is None:
@@ -88,6 +93,14 @@ def retry(
             counts.move(commit, Counter({old: -1, new: 1}))
         events.note(commit, now_ms, "quarantine_retried", sale_id=row.id, now=state)
     return done
+
+
+def _send_as_it_is(commit: Connection, row: Row[*tuple[Any, ...]], now_ms: int) -> None:
+    commit.execute(
+        update(sale).where(sale.c.id == row.id).values(state=SaleState.WAITING, reason=None)
+    )
+    counts.move(commit, counts.shift([row.location_id], SaleState.QUARANTINED, SaleState.WAITING))
+    events.note(commit, now_ms, "quarantine_retried", sale_id=row.id, now=SaleState.WAITING)
 
 
 def drop(commit: Connection, references: Sequence[str], reason: str, now_ms: int) -> int:

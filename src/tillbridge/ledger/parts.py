@@ -79,7 +79,7 @@ def _begin_part(commit: Connection, batch_id: int, piece: Part, now: Moment) -> 
         state=PartState.SENDING,
         row_count=len(sale_ids),
         total=piece.total,
-        currency=piece.rows[0].transaction.currency,
+        currency=piece.currency,
         first_created=piece.first_created,
         last_created=piece.last_created,
         sale_ids=sale_ids,

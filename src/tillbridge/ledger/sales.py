@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from tillbridge.batcher import Row as WaitingRow
-from tillbridge.ledger import counts, events
+from tillbridge.ledger import counts, events, identity
 from tillbridge.ledger.schema import correction, sale
 from tillbridge.record import FISC_PREFIX, Record
 from tillbridge.sale import Transaction
@@ -18,21 +18,6 @@ KnownRow = Row[*tuple[Any, ...]]
 
 _UNSENT = {SaleState.WAITING, SaleState.QUARANTINED, SaleState.SKIPPED, SaleState.DROPPED}
 """In these nothing of the sale is at Connecteam, so its content can simply be replaced."""
-
-_known = select(
-    sale.c.id,
-    sale.c.reference,
-    sale.c.fisc_id,
-    sale.c.opened_ms,
-    sale.c.digest,
-    sale.c.state,
-    sale.c.part_id,
-    sale.c.sale_type,
-    sale.c.created_at,
-    sale.c.amount,
-    sale.c.tax_amount,
-    sale.c.currency,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +35,7 @@ def take_in(
 ) -> Taken:
     """Add the sales of a page; a sale that is there already is compared, never added twice."""
     by_reference = {record.reference: record for record in records}
-    known = _find_known(commit, location_id, by_reference)
+    known = identity.find_known(commit, location_id, by_reference)
     new: list[Record] = []
     changed = 0
     for record in by_reference.values():
@@ -59,6 +44,7 @@ def take_in(
             new.append(record)
         else:
             changed += _compare(commit, location_id, row, record, now_ms)
+    new = _set_aside_unclear(commit, location_id, new, now_ms)
     _insert(commit, location_id, new, lane, now_ms)
     quarantined = sum(record.state == SaleState.QUARANTINED for record in new)
     return Taken(len(new), changed, len(by_reference) - len(new) - changed, quarantined)
@@ -74,49 +60,28 @@ def _insert(
     counts.move(commit, Counter((location_id, record.state) for record in records))
 
 
-def _find_known(
-    commit: Connection, location_id: int, records: dict[str, Record]
-) -> dict[str, KnownRow]:
-    """The ledger's rows for these sales, by the reference that the records use."""
-    here = _known.where(sale.c.location_id == location_id)
-    rows = commit.execute(here.where(sale.c.reference.in_(list(records))))
-    found: dict[str, KnownRow] = {row.reference: row for row in rows}
-    missing = [record for ref, record in records.items() if ref not in found and record.fisc_id]
-    if missing:
-        found.update(_find_by_fisc(commit, location_id, missing))
-    return found
-
-
-def _find_by_fisc(
-    commit: Connection, location_id: int, missing: Sequence[Record]
-) -> dict[str, KnownRow]:
-    """The same sale may come first without an accountReference and later with one, or the other
-    way round; the till's own number and the opening time then show that it is one sale.
-    """
-    nameless = [record for record in missing if record.reference.startswith(FISC_PREFIX)]
-    query = _known.where(sale.c.location_id == location_id)
-    found: dict[str, KnownRow] = {}
-    if nameless:
-        rows = commit.execute(query.where(sale.c.fisc_id.in_([r.fisc_id for r in nameless])))
-        by_account = {(row.fisc_id, row.opened_ms): row for row in rows}
-        for record in nameless:
-            match = by_account.get((record.fisc_id, record.opened_ms))
-            if match is not None:
-                found[record.reference] = match
-    # A till that was reset uses its numbers again, so one page may hold a number twice.
-    named = {(r.fisc_id, r.opened_ms): r for r in missing if r not in nameless}
-    if named:
-        # ';' follows ':' in ASCII: the range holds just the keys made of a till's number.
-        keys = query.where(sale.c.reference >= FISC_PREFIX, sale.c.reference < "fisc;")
-        numbers = {fisc_id for fisc_id, _ in named}
-        for row in commit.execute(keys.where(sale.c.fisc_id.in_(numbers))).all():
-            same = named.get((row.fisc_id, row.opened_ms))
-            if same is not None:
-                commit.execute(
-                    update(sale).where(sale.c.id == row.id).values(reference=same.reference)
-                )
-                found[same.reference] = row
-    return found
+def _set_aside_unclear(
+    commit: Connection, location_id: int, new: Sequence[Record], now_ms: int
+) -> list[Record]:
+    """Of two reports that may or may not be one sale, neither is sent until a person says so."""
+    unclear = identity.unclear(commit, location_id, new)
+    if not unclear:
+        return list(new)
+    reason = "it may be the same sale as another one: the till's number is the same"
+    aside = {
+        row.id: (location_id, reason)
+        for rows in unclear.values()
+        for row in rows
+        if row.state == SaleState.WAITING
+    }
+    if aside:
+        quarantine(commit, aside, now_ms)
+    return [
+        record._replace(state=SaleState.QUARANTINED, reason=reason)
+        if record.reference in unclear
+        else record
+        for record in new
+    ]
 
 
 def _compare(
@@ -267,6 +232,33 @@ def posted_since(
         .limit(limit)
     )
     return [(row[0], row[1]) for row in view.execute(query)]
+
+
+def sums_by_type(view: Connection, connecteam_id: int, part_id: int) -> list[int]:
+    """What was posted in parts newer than `part_id`, added up by type of sale."""
+    query = (
+        select(func.sum(sale.c.amount))
+        .where(
+            sale.c.connecteam_id == connecteam_id,
+            sale.c.part_id > part_id,
+            sale.c.state == SaleState.POSTED,
+        )
+        .group_by(sale.c.sale_type)
+    )
+    return [int(row[0]) for row in view.execute(query)]
+
+
+def post_waiting(commit: Connection, connecteam_id: int) -> int:
+    """A person says that all sales that wait for a location are there already.
+
+    Returns:
+        How many there were.
+    """
+    here = (sale.c.connecteam_id == connecteam_id) & (sale.c.state == SaleState.WAITING)
+    rows = commit.execute(select(sale.c.location_id).where(here)).all()
+    commit.execute(update(sale).where(here).values(state=SaleState.POSTED, fence=None))
+    counts.move(commit, counts.shift([row[0] for row in rows], SaleState.WAITING, SaleState.POSTED))
+    return len(rows)
 
 
 def fence(commit: Connection, groups: Sequence[Sequence[int]], first: int) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from tillbridge.days import utc_date
 from tillbridge.ledger import events
 from tillbridge.ledger.parts import Moment
-from tillbridge.ledger.schema import part, reading, target
-from tillbridge.states import PartState
+from tillbridge.ledger.schema import part, reading, sale, target
+from tillbridge.states import PartState, SaleState
 
 TargetRow = Row[*tuple[Any, ...]]
 Totals = Mapping[date, int]
@@ -165,17 +165,21 @@ def abandoned(view: Connection, row: TargetRow) -> list[tuple[int, int]]:
 
 
 def was_attempted(view: Connection, connecteam_id: int, first_s: int, end_s: int) -> bool:
-    """Whether a part ever touched the seconds [first_s, end_s)."""
-    query = (
-        select(part.c.id)
-        .where(
-            part.c.connecteam_id == connecteam_id,
-            part.c.first_created < end_s,
-            part.c.last_created >= first_s,
-        )
-        .limit(1)
+    """Whether tillbridge may have put something into the seconds [first_s, end_s)."""
+    sent = select(part.c.id).where(
+        part.c.connecteam_id == connecteam_id,
+        part.c.first_created < end_s,
+        part.c.last_created >= first_s,
     )
-    return view.execute(query).first() is not None
+    # Sales that a person declared to be there, without any request that the ledger knows of.
+    declared = select(sale.c.id).where(
+        sale.c.connecteam_id == connecteam_id,
+        sale.c.created_at >= first_s,
+        sale.c.created_at < end_s,
+        sale.c.state == SaleState.POSTED,
+        sale.c.part_id.is_(None),
+    )
+    return any(view.execute(query.limit(1)).first() is not None for query in (sent, declared))
 
 
 def note_foreign(commit: Connection, connecteam_id: int, days: Sequence[date]) -> None:
