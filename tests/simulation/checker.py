@@ -1,0 +1,234 @@
+"""Compares what the ledger says with the truth. Knows what the bridge cannot know."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from simulation.connecteam import FakeConnecteam, Request
+from simulation.plan import Plan
+from simulation.trade import BAD_AMOUNT, Sale, Value, Version
+from simulation.world import Story, VirtualClock, WrongError
+from tillbridge.ledger import counts, locations, parts, removals, targets
+from tillbridge.ledger.schema import correction, part, reading, sale
+from tillbridge.states import PartState, SaleState
+
+
+@dataclass(slots=True)
+class Kept:
+    """What is remembered of each sale of the ledger."""
+
+    truth: Sale
+    row: Any
+
+
+@dataclass
+class Checker:
+    """One per seed."""
+
+    plan: Plan
+    clock: VirtualClock
+    story: Story
+    connecteam: FakeConnecteam
+    sales: dict[int, list[Sale]]
+    judged: set[int] = field(default_factory=set)
+    restored: bool = False
+    """An old ledger was in place at some time."""
+    old_in_place: bool = False
+    """One is in place now, so that the ledger cannot know all that was posted."""
+    planted: set[int] = field(default_factory=set)
+    """Connecteam ids at which the world planted what should not be there."""
+
+    def __post_init__(self) -> None:
+        self._by_fisc = {
+            (lightspeed_id, one.fisc_id): one
+            for lightspeed_id, many in self.sales.items()
+            for one in many
+        }
+        self._holders: dict[Value, list[Sale]] = {}
+        for many in self.sales.values():
+            for one in many:
+                for value in {v.value for v in one.versions if v.value is not None}:
+                    self._holders.setdefault(value, []).append(one)
+
+    # -- asked by the shelf -----------------------------------------------------------------------
+
+    def most(self, value: Value) -> int:
+        """How many rows of this value there may ever be at once."""
+        return len(self._holders.get(value, ()))
+
+    def is_stale(self, value: Value) -> bool:
+        """Whether a sale that once had this value has, by now, another one."""
+        return any(
+            (shown := one.at(self.clock.true_s)) is not None and shown.value != value
+            for one in self._holders.get(value, ())
+        )
+
+    # -- at quiet points --------------------------------------------------------------------------
+
+    def check_counts(self, view: Connection) -> None:
+        recount = counts.recount(view)
+        for place in locations.every(view):
+            tally = counts.by_state(view, place.id)
+            real = {key[1]: n for key, n in recount.items() if key[0] == place.id}
+            if {k: v for k, v in tally.items() if v} != real:
+                raise WrongError(f"the counts do not add up: {tally} but {real}")
+
+    def check_rows(self, view: Connection) -> None:
+        """Where nothing is open: the rows are those of the posted sales, and what is held."""
+        if self.connecteam.shelf.pardoned or self.old_in_place:
+            return
+        kept = self.kept(view)
+        for target in self.plan.targets:
+            if parts.open_parts(view, target.id) or removals.blocking(view, target.id):
+                continue
+            wanted = self._posted(kept, target.id) + self._held(view, target.id)
+            real = self.connecteam.shelf.live_values(target.id)
+            if wanted != real:
+                raise WrongError(
+                    f"at {target.id}: missing {list((wanted - real).elements())[:5]}, "
+                    f"too many {list((real - wanted).elements())[:5]}"
+                )
+
+    def kept(self, view: Connection) -> list[Kept]:
+        places = {row.id: row.lightspeed_id for row in locations.every(view)}
+        found = []
+        for row in view.execute(select(sale)).all():
+            truth = self._by_fisc.get((places[row.location_id], row.fisc_id))
+            if truth is None:
+                raise WrongError(f"a sale that never was: {row}")
+            found.append(Kept(truth, row))
+        if len({id(one.truth) for one in found}) != len(found):
+            raise WrongError("one sale is in the ledger twice")
+        return found
+
+    def _posted(self, kept: list[Kept], target_id: int) -> Counter[Value]:
+        wanted: Counter[Value] = Counter()
+        for one in kept:
+            row = one.row
+            if row.state != SaleState.POSTED or row.connecteam_id != target_id:
+                continue
+            value = _value(row)
+            if value not in {version.value for version in one.truth.versions}:
+                raise WrongError(f"posted as it never was: {row}")
+            wanted[value] += 1
+        return wanted
+
+    def _held(self, view: Connection, target_id: int) -> Counter[Value]:
+        """The rows of held parts that, in truth, are there."""
+        rows: Counter[Value] = Counter()
+        for row in view.execute(
+            select(part).where(part.c.connecteam_id == target_id, part.c.state == PartState.HELD)
+        ):
+            rows += Counter(r.value for r in self._applied(row) if r.live)
+        return rows
+
+    # -- what is held -----------------------------------------------------------------------------
+
+    def truth_of(self, row: Any) -> str:
+        """What became of a part: "all", "none" or "some" of it was applied."""
+        count = len(self._applied(row))
+        return "all" if count == len(row.sale_ids) else "some" if count else "none"
+
+    def _applied(self, row: Any) -> list[Any]:
+        request = self.connecteam.requests.get(row.batch_id)
+        if request is None:
+            return []
+        return [
+            request.applied[place] for place in _places(request, row) if place in request.applied
+        ]
+
+    def judge_holds(self, view: Connection) -> list[Any]:
+        """Agree that what was newly held could not be decided; returns all that is held."""
+        held = view.execute(select(part).where(part.c.state == PartState.HELD)).all()
+        for row in held:
+            if row.id not in self.judged:
+                self.judged.add(row.id)
+                self._judge(view, row)
+        return list(held)
+
+    def _judge(self, view: Connection, row: Any) -> None:
+        truth = self.truth_of(row)
+        self.story.tell(f"held {row.id} in truth {truth}: {row.reason}")
+        target = next(t for t in self.plan.targets if t.id == row.connecteam_id)
+        if row.total == 0:
+            why = "zero"
+        elif truth == "some":
+            why = "in part"
+        elif self.restored or self.connecteam.shelf.pardoned:
+            why = "old ledger"
+        elif self.connecteam.shelf.foreign_shown_between(
+            target.id, self._base_s(view, target.id), self.clock.true_s
+        ):
+            why = "foreign"
+        else:
+            raise WrongError(
+                f"held without need: part {row.id}, in truth {truth}, S {row.total}: {row.reason}"
+            )
+        self.story.reach(f"held: {why}")
+
+    def _base_s(self, view: Connection, target_id: int) -> float:
+        """When the base before the present one was taken, in true time, or early enough."""
+        taken = view.execute(
+            select(reading.c.taken_ms)
+            .where(reading.c.connecteam_id == target_id)
+            .order_by(reading.c.id.desc())
+            .limit(1)
+        ).scalar_one()
+        assert taken
+        return -1.0
+
+    # -- at the end -------------------------------------------------------------------------------
+
+    def unfinished(self, view: Connection) -> str | None:
+        """Why the end is not reached yet; None once it is."""
+        kept = self.kept(view)
+        seen = {id(one.truth) for one in kept}
+        for many in self.sales.values():
+            for one in many:
+                if id(one) not in seen:
+                    return f"not read: {one.fisc_id} of {one.lightspeed_id}"
+        stopped = {row.connecteam_id for row in targets.every(view) if row.stop is not None}
+        corrected = set(view.execute(select(correction.c.sale_id)).scalars())
+        for one in kept:
+            problem = self._problem(one, corrected, stopped)
+            if problem is not None:
+                return f"{problem}: {one.row.reference} of {one.row.connecteam_id}"
+        if parts.open_parts(view):
+            return "a doubt is open"
+        return None
+
+    def _problem(self, one: Kept, corrected: set[int], stopped: set[int]) -> str | None:
+        row, now = one.row, one.truth.versions[-1]
+        state = row.state
+        if row.id in corrected and state != SaleState.HELD:
+            return None if now.value is None else f"{state}, not yet corrected"
+        if state == SaleState.POSTED:
+            return None if _value(row) == now.value else f"posted as {_value(row)}, not {now.value}"
+        if state == SaleState.QUARANTINED:
+            return None if _refused(now) else "quarantined without need"
+        if state == SaleState.HELD and row.part_id in self.judged:
+            return None
+        if row.connecteam_id in stopped and row.connecteam_id in self.planted:
+            return None
+        return str(state)
+
+
+def _refused(version: Version) -> bool:
+    return version.value is None or abs(version.value.amount) > BAD_AMOUNT
+
+
+def _places(request: Request, row: Any) -> list[int]:
+    return [request.sale_ids.index(sale_id) for sale_id in row.sale_ids]
+
+
+def _value(row: Any) -> Value:
+    return Value(
+        row.connecteam_id,
+        row.sale_type,
+        row.created_at,
+        row.amount,
+        row.tax_amount,
+        row.currency,
+    )

@@ -1,0 +1,245 @@
+"""Drives the real bridge through a seed: passes, accidents, people, and the checks between."""
+
+import tempfile
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from zoneinfo import ZoneInfo
+
+from simulation import branches
+from simulation.accidents import Accidents
+from simulation.checker import Checker
+from simulation.connecteam import FakeConnecteam, Manners
+from simulation.lightspeed import FakeLightspeed
+from simulation.plan import LAG_S, WAIT_S, Plan, draw
+from simulation.process import SCRATCH, Process, new_ledger, quiet_logs
+from simulation.shelf import Shelf
+from simulation.trade import make_sales
+from simulation.world import UTC_START, Crash, Gate, Story, VirtualClock, WrongError
+from tillbridge import wiring
+from tillbridge.config import parse
+from tillbridge.errors import TillbridgeError, UsageError
+from tillbridge.settle import Word
+
+END_WITHIN_S = 14 * 3600.0
+"""How long everything may take to settle once the faults stop: many times T + L, for a search
+by halves and the longest pause between two looks."""
+
+
+@dataclass
+class Result:
+    """What came of a seed."""
+
+    seed: int
+    failure: str | None = None
+    digest: str = ""
+    reached: dict[str, int] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    passes: int = 0
+
+
+def run_seed(seed: int, *, keep_lines: bool = False, plan: Plan | None = None) -> Result:
+    """Run one seed; never raises for a failure of the bridge."""
+    quiet_logs()
+    with tempfile.TemporaryDirectory(prefix="tillbridge-", dir=SCRATCH) as folder:
+        simulation = Simulation(plan or draw(seed), Path(folder), keep_lines=keep_lines)
+        with branches.recorded(simulation.story):
+            failure = simulation.play()
+    story = simulation.story
+    return Result(seed, failure, story.digest, dict(story.reached), story.lines, simulation.passes)
+
+
+class Simulation:
+    """One seed."""
+
+    def __init__(self, plan: Plan, folder: Path, *, keep_lines: bool) -> None:
+        self.plan = plan
+        start = UTC_START[plan.start_number]
+        self.clock = VirtualClock(start)
+        self.story = Story(self.clock)
+        self.story.keep_lines = keep_lines
+        self.rng = Random(f"harness {plan.seed}")
+        self.path = folder / "ledger.db"
+        new_ledger(self.path)
+        trade_rng = Random(f"trade {plan.seed}")
+        self.sales = {
+            venue.lightspeed_id: make_sales(trade_rng, start, venue, trade)
+            for venue, trade in zip(plan.venues, plan.trades, strict=True)
+        }
+        self.lightspeed = FakeLightspeed(
+            self.clock, self.story, Random(f"lightspeed {plan.seed}"), self.sales,
+            page_size=plan.page_size, token_kind=plan.token_kind,
+        )  # fmt: skip
+        rng = Random(f"connecteam {plan.seed}")
+        self.shelf = Shelf(self.clock, self.story, rng, plan.connecteam_zone, plan.lag_s)
+        self.connecteam = FakeConnecteam(
+            self.clock, self.story, rng, self.shelf, _manners(plan),
+            {target.id: target.currency for target in plan.targets},
+            frozenset(target.id for target in plan.targets if target.replace),
+        )  # fmt: skip
+        self.checker = Checker(plan, self.clock, self.story, self.connecteam, self.sales)
+        self.shelf.most = self.checker.most
+        self.shelf.may_delete = lambda row: True
+        self.config = parse(plan.config(str(self.path))).config
+        self.process: Process | None = None
+        self.disk_faults = 0.0
+        self.crashes = 0.0
+        self.passes = 0
+        self.accidents = Accidents(self)
+
+    # -- the whole --------------------------------------------------------------------------------
+
+    def play(self) -> str | None:
+        """Everything, from the first second; returns what is wrong, or None."""
+        try:
+            self.sign_in()
+            self._faulty_days()
+            self._quiet_end()
+        except (Exception, Crash) as error:  # noqa: BLE001  # whatever it is, the seed failed
+            self.story.tell(f"FAILED {error!r}")
+            where = "".join(traceback.format_exception(error)[-6:])
+            return f"at {self.clock.true_s:.0f} s: {error!r}\n{where}"
+        finally:
+            self.end_process()
+        return None
+
+    def _faulty_days(self) -> None:
+        plan = self.plan
+        self.connecteam.manners.fault_rate = plan.post_faults
+        self.lightspeed.fault_rate = plan.read_faults
+        self.disk_faults, self.crashes = plan.disk_faults, plan.crashes
+        self.accidents.plant()
+        while self.clock.true_s < plan.until_s:
+            self.accidents.happen()
+            self.clock.advance(self.one_pass())
+
+    def _quiet_end(self) -> None:
+        """No fault any more: all must settle, and soon."""
+        self.connecteam.manners.fault_rate = self.lightspeed.fault_rate = 0.0
+        self.disk_faults = self.crashes = 0.0
+        if self.process is not None:
+            self.process.gate.chance = 0.0
+        self.accidents.stop()
+        self.clock.set_wall(0.0)
+        shown_s = max(
+            (v.shown_s for many in self.sales.values() for one in many for v in one.versions),
+            default=0.0,
+        )
+        self.clock.advance_to(max(self.clock.true_s, shown_s + 1))
+        limit_s = self.clock.true_s + END_WITHIN_S * (5 if self.plan.headers == "tight" else 1)
+        problem: str | None = "not looked yet"
+        while problem is not None:
+            wait_s = self.one_pass()
+            self.accidents.clean_up()
+            problem = self.unfinished()
+            if self.clock.true_s > limit_s:
+                raise WrongError(f"not settled in time: {problem}")
+            if problem is not None:
+                self.clock.advance(wait_s)
+        self.check()
+        self.story.reach("settled")
+
+    # -- passes -----------------------------------------------------------------------------------
+
+    def one_pass(self) -> float:
+        """One pass, whatever comes of it; returns seconds until the next."""
+        self.passes += 1
+        try:
+            if self.process is None:
+                self.process = self.new_process()
+                self.process.begin()
+            report = self.process.run_pass()
+        except Crash:
+            self.end_process()
+            return self.rng.uniform(1, 400)
+        except TillbridgeError as error:
+            self.story.reach(f"pass failed: {type(error).__name__}")
+            if self.process is not None and not self.process.began:
+                self.end_process()
+            return self.plan.poll_s / 4
+        if report.lightspeed_refused is not None:
+            self.story.reach("a person signs in again")
+            self.sign_in()
+        self.check()
+        self._person()
+        after = report.next_look_s
+        return (
+            self.plan.poll_s
+            if after is None
+            else min(self.plan.poll_s, max(self.plan.least_pause_s, after))
+        )
+
+    def new_process(self) -> Process:
+        gate = Gate(self.story, Random(f"gate {self.plan.seed} {self.passes}"))
+        gate.chance = self.crashes
+        gate.on = self.accidents.at_step
+        return Process(
+            self.config, self.path, self.clock, gate, (self.lightspeed, self.connecteam),
+            Random(f"retries {self.plan.seed}"), self._disk_fails,
+        )  # fmt: skip
+
+    def end_process(self) -> None:
+        if self.process is not None:
+            self.process.end()
+            self.process = None
+
+    def _disk_fails(self) -> bool:
+        if self.disk_faults and self.rng.random() < self.disk_faults:
+            self.story.reach("disk full")
+            return True
+        return False
+
+    def sign_in(self) -> None:
+        """A person authorises; that never fails here."""
+        rate, self.lightspeed.fault_rate = self.lightspeed.fault_rate, 0.0
+        sign_in = wiring.authenticator(self.config, self.path, {}, self.clock, self.lightspeed)
+        sign_in.import_refresh_token(self.lightspeed.sign_in())
+        self.lightspeed.fault_rate = rate
+
+    # -- checks -----------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        if self.process is None:
+            return
+        with self.process.ledger.view() as view:
+            self.checker.check_counts(view)
+            self.checker.judge_holds(view)
+            self.checker.check_rows(view)
+
+    def unfinished(self) -> str | None:
+        if self.process is None:
+            return "no process"
+        with self.process.ledger.view() as view:
+            return self.checker.unfinished(view)
+
+    def _person(self) -> None:
+        """Somebody looks into Connecteam and decides what is held, where that can be said."""
+        if not self.plan.person_settles or self.process is None or self.rng.random() < 0.5:
+            return
+        with self.process.ledger.view() as view:
+            held = self.checker.judge_holds(view)
+        for row in held:
+            truth = self.checker.truth_of(row)
+            if truth == "some":
+                continue
+            try:
+                word = Word.LANDED if truth == "all" else Word.NOT_LANDED
+                self.process.bridge.settler.settle_by_hand(row.id, word, "looked")
+            except (Crash, UsageError):
+                continue
+            self.story.reach(f"a person decides: {truth}")
+
+
+def _manners(plan: Plan) -> Manners:
+    return Manners(
+        wait_s=WAIT_S,
+        timeout_s=30.0,
+        ends_inclusive=plan.ends_inclusive,
+        refusal=plan.refusal,
+        headers=plan.headers,
+        too_late=plan.too_late,
+    )
+
+
+__all__ = ["LAG_S", "Result", "Simulation", "ZoneInfo", "run_seed"]

@@ -1,0 +1,144 @@
+"""What Connecteam really holds: rows, when they were applied, and when totals show them.
+
+Every change passes through here, so this is where doubling and forbidden deletes are noticed.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+from simulation.trade import Value
+from simulation.world import Story, VirtualClock, WrongError
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A transaction."""
+
+    id: str
+    value: Value
+    applied_s: float
+    visible_s: float
+    foreign: bool = False
+    gone_s: float | None = None
+    gone_visible_s: float | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.gone_s is None
+
+
+class Shelf:
+    """All rows of the account.
+
+    Args:
+        clock: true time.
+        story: told of every change.
+        rng: draws the lag of each change.
+        zone: in which Connecteam's days begin.
+        lag_s: longest time that totals lag.
+    """
+
+    def __init__(
+        self, clock: VirtualClock, story: Story, rng: Random, zone: ZoneInfo, lag_s: float
+    ) -> None:
+        self._clock = clock
+        self._story = story
+        self._rng = rng
+        self._zone = zone
+        self._lag_s = lag_s
+        self.rows: dict[str, Row] = {}
+        self._count = 0
+        self.most: Callable[[Value], int] = lambda _value: 1_000_000
+        """How many rows of a value there may be at once: as many as sales ever had it."""
+        self.may_delete: Callable[[Row], bool] = lambda _row: True
+        self._live: Counter[Value] = Counter()
+        self.pardoned = 0
+        """Doubled rows that the world itself planted, by acting later than it may."""
+
+    def add(self, value: Value, *, foreign: bool = False, too_late: bool = False) -> Row:
+        now = self._clock.true_s
+        self._count += 1
+        row = Row(f"tx-{self._count}", value, now, now + self._lag(), foreign)
+        self.rows[row.id] = row
+        self._story.tell(f"row {row.id} {value} {'foreign' if foreign else ''}")
+        if foreign:
+            return row
+        self._live[value] += 1
+        if self._live[value] > self.most(value):
+            if too_late:
+                self.pardoned += 1
+            elif not self.pardoned:
+                raise WrongError(f"doubled: {value} is there {self._live[value]} times")
+        return row
+
+    def remove(self, row: Row, *, by_person: bool = False) -> None:
+        if not by_person and not self.may_delete(row):
+            raise WrongError(f"deleted without need: {row}")
+        if row.foreign and not by_person:
+            raise WrongError(f"deleted what somebody else wrote: {row}")
+        row.gone_s = self._clock.true_s
+        row.gone_visible_s = row.gone_s + self._lag()
+        self._story.tell(f"gone {row.id}")
+        if not row.foreign:
+            self._live[row.value] -= 1
+
+    def _lag(self) -> float:
+        return self._rng.uniform(0, self._lag_s) if self._rng.random() < 0.8 else 0.0
+
+    def inside(self, location_id: int, start_s: int, end_s: int, *, inclusive: bool) -> list[Row]:
+        last = end_s if inclusive else end_s - 1
+        return [
+            row
+            for row in self.rows.values()
+            if row.live
+            and row.value.location_id == location_id
+            and start_s <= row.value.created_at <= last
+        ]
+
+    def totals(
+        self, location_ids: set[int], first: date, last: date
+    ) -> dict[tuple[int, date], int]:
+        """Minor units by location and day, as they show now; days that never had data are absent."""
+        now = self._clock.true_s
+        found: dict[tuple[int, date], int] = {}
+        for row in self.rows.values():
+            if row.value.location_id not in location_ids or row.visible_s > now:
+                continue
+            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=row.value.created_at)
+            day = moment.astimezone(self._zone).date()
+            if first <= day <= last:
+                gone = row.gone_visible_s is not None and row.gone_visible_s <= now
+                key = (row.value.location_id, day)
+                found[key] = found.get(key, 0) + (0 if gone else row.value.amount)
+        return found
+
+    def live_values(self, location_id: int) -> Counter[Value]:
+        """What is there and is not foreign, applied, whether it shows yet or not."""
+        return Counter(
+            row.value
+            for row in self.rows.values()
+            if row.live and not row.foreign and row.value.location_id == location_id
+        )
+
+    def live_total(self, location_id: int) -> int:
+        return sum(
+            row.value.amount
+            for row in self.rows.values()
+            if row.live and row.value.location_id == location_id
+        )
+
+    def foreign_shown_between(self, location_id: int, start_s: float, end_s: float) -> bool:
+        """Whether what others did became visible there in (start, end]."""
+        return any(
+            row.foreign
+            and row.value.location_id == location_id
+            and any(
+                moment is not None and start_s < moment <= end_s
+                for moment in (row.visible_s, row.gone_visible_s)
+            )
+            for row in self.rows.values()
+        )
