@@ -91,12 +91,14 @@ class Ledger:
         version, is_new = _inspect(self.path, self._connection)
         if version == HEAD:
             return
-        if not is_new:
-            _keep_copy(self.path, version)
         # Imported only here: most starts need no migration, and Alembic is slow to import.
         from tillbridge.ledger.migrate import upgrade  # noqa: PLC0415
 
         with self.commit() as commit:
+            # Another process may have migrated it while this one waited for its turn to write;
+            # a copy made now would take the place of the one from before.
+            if not is_new and _version(commit) == version:
+                _keep_copy(self.path, version)
             commit.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             upgrade(commit)
 
@@ -180,21 +182,29 @@ def _inspect(path: Path, connection: Connection) -> tuple[str | None, bool]:
     return version, False
 
 
+def _version(connection: Connection) -> str:
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+    return str(found)
+
+
 def _keep_copy(path: Path, version: str | None) -> Path:
     """Copy the whole ledger before it is migrated, so that the old version can be put back."""
     copy = path.with_name(f"{path.name}.before-{HEAD}-was-{version}")
     partial = copy.with_name(copy.name + ".partial")
-    partial.unlink(missing_ok=True)
-    os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
-    source, target = sqlite3.connect(path), sqlite3.connect(partial)
     try:
-        source.backup(target)
-    finally:
-        target.close()
-        source.close()
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(copy)
+        partial.unlink(missing_ok=True)
+        os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
+        source, target = sqlite3.connect(path), sqlite3.connect(partial)
+        try:
+            source.backup(target)
+        finally:
+            target.close()
+            source.close()
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(copy)
+    except OSError as error:
+        raise _disk_trouble(path, error.strerror or str(error)) from None
     return copy
 
 
