@@ -33,10 +33,11 @@ def _report_bug(error: Exception) -> None:
 
     from tillbridge.log import redact
 
+    # The first line only: a database's error goes on for pages.
+    what = redact(f"{type(error).__name__}: {error}".splitlines()[0])
     print(
-        f"Something went wrong that should not: {redact(f'{type(error).__name__}: {error}')}. "
-        "Nothing is lost; please report it with the output of the same command run with "
-        "TILLBRIDGE_LOG_LEVEL=debug.",
+        f"Something went wrong that should not: {what}. Nothing is lost; please report it "
+        "with the output of the same command run with TILLBRIDGE_LOG_LEVEL=debug.",
         file=sys.stderr,
     )
     if os.environ.get("TILLBRIDGE_LOG_LEVEL", "").lower() == "debug":

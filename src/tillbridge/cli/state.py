@@ -97,7 +97,7 @@ def explain(common: Common, key: str, *, as_json: bool) -> int:
     ledger = open_ledger(common)
     try:
         with ledger.view() as view:
-            stories = story_of(view, key)
+            stories = [_with_amounts(story) for story in story_of(view, key)]
     finally:
         ledger.close()
     if not stories:
@@ -113,16 +113,22 @@ def explain(common: Common, key: str, *, as_json: bool) -> int:
     return 0
 
 
+def _with_amounts(story: dict[str, Any]) -> dict[str, Any]:
+    """What Connecteam was told, as decimal text instead of the ledger's minor units."""
+    if story["amount"] is None:
+        return story
+    digits = minor_digits(story["currency"])
+    return story | {name: minor_text(story[name], digits) for name in ("amount", "tax_amount")}
+
+
 def _print_story(story: dict[str, Any]) -> None:
     print(f"Sale {story['reference']} of {story['location']}")
     print(f"  type {story['type']}, closed {story['closed_at']}, account {story['fisc_id']}")
     print(f"  Lightspeed: net {story['net']}, tax {story['tax']} (exact sums of its lines)")
     if story["amount"] is not None:
-        digits = minor_digits(story["currency"])
-        amount, tax = minor_text(story["amount"], digits), minor_text(story["tax_amount"], digits)
         print(
-            f"  Connecteam: {story['sale_type']} {amount} {story['currency']}, tax {tax}, at "
-            f"{story['created_at']} (rules {story['rules']})"
+            f"  Connecteam: {story['sale_type']} {story['amount']} {story['currency']}, tax "
+            f"{story['tax_amount']}, at {story['created_at']} (rules {story['rules']})"
         )
     print(f"  state: {story['state']}" + (f" ({story['reason']})" if story["reason"] else ""))
     if story["transaction_id"]:
