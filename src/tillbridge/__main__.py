@@ -7,17 +7,12 @@ def main() -> None:
     """Run the command line."""
     from tillbridge.cli.app import app
     from tillbridge.errors import ConfigError, TillbridgeError
-    from tillbridge.log import redact
 
     try:
         app()
-    except ConfigError as error:
-        print(redact(str(error)), file=sys.stderr)
-        for problem in error.problems:
-            print(redact(f"  {problem}"), file=sys.stderr)
-        sys.exit(error.exit_code)
     except TillbridgeError as error:
-        print(redact(str(error)), file=sys.stderr)
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        _say(str(error), *(f"  {problem}" for problem in problems))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("Interrupted; nothing is lost, and the next run goes on from here.", file=sys.stderr)
@@ -27,21 +22,25 @@ def main() -> None:
         sys.exit(1)
 
 
+def _say(*lines: str) -> None:
+    from tillbridge.log import redact  # loads structlog, which --help has no use for
+
+    for line in lines:
+        print(redact(line), file=sys.stderr)
+
+
 def _report_bug(error: Exception) -> None:
     import os
     import traceback
 
-    from tillbridge.log import redact
-
     # The first line only: a database's error goes on for pages.
-    what = redact(f"{type(error).__name__}: {error}".splitlines()[0])
-    print(
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    _say(
         f"Something went wrong that should not: {what}. Nothing is lost; please report it "
-        "with the output of the same command run with TILLBRIDGE_LOG_LEVEL=debug.",
-        file=sys.stderr,
+        "with the output of the same command run with TILLBRIDGE_LOG_LEVEL=debug."
     )
     if os.environ.get("TILLBRIDGE_LOG_LEVEL", "").lower() == "debug":
-        print(redact("".join(traceback.format_exception(error))), file=sys.stderr)
+        _say("".join(traceback.format_exception(error)))
 
 
 if __name__ == "__main__":

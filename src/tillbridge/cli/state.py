@@ -118,6 +118,17 @@ def _with_amounts(story: dict[str, Any]) -> dict[str, Any]:
     if story["amount"] is None:
         return story
     digits = minor_digits(story["currency"])
+    for event in story["events"]:
+        detail = event["detail"] or {}
+        event["detail"] = (
+            detail
+            | {
+                name: minor_text(detail[name], digits)
+                for name in ("amount", "total")
+                if isinstance(detail.get(name), int)
+            }
+            or None
+        )
     return story | {name: minor_text(story[name], digits) for name in ("amount", "tax_amount")}
 
 

@@ -1,0 +1,129 @@
+"""`backfill`: resumable, repeatable, visible, and polite about what it is asked."""
+
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from system.conftest import Made
+from system.installation import COMMAND, arrived, assert_exactly_once, environment
+
+
+def reads(sandbox) -> int:
+    return sandbox.counters().get("lightspeed.sales", 0)
+
+
+def test_killed_in_the_middle_it_goes_on_where_it_was(make: Callable[..., Made]):
+    sandbox, home = make(sales_per_day=1500, lightspeed_latency_ms=150)
+    words = ("backfill", "--from", sandbox.first_day.isoformat())
+    with home.service(*words) as first:
+        first.until(lambda: reads(sandbox) >= 8)
+        first.process.kill()
+    before = reads(sandbox)
+    done = home.call(*words, "--json")
+    assert done.code == 0, done.err
+    assert done.json["read_to_the_end"]
+    # Sixteen pages in all; edges between pages may be looked at once more.
+    assert reads(sandbox) - before <= 11
+    assert_exactly_once(sandbox)
+
+
+def test_killed_while_it_posts_it_neither_reads_nor_posts_again(make: Callable[..., Made]):
+    sandbox, home = make(sales_per_day=700, post_latency_ms=400)
+    home.write(f'{home.text}\n[doubt]\nwait = "2s"\npatience = "1s"\n')
+    words = ("backfill", "--from", sandbox.first_day.isoformat())
+    with home.service(*words) as first:
+        first.until(lambda: sandbox.counters().get("connecteam.post", 0) >= 2)
+        first.process.kill()
+    before = reads(sandbox)
+    assert home.call(*words).code == 69  # the request that was cut off is not confirmed yet
+    assert reads(sandbox) == before  # all had been read
+    with home.service() as service:
+        service.until(lambda: arrived(sandbox), 60)
+        assert service.end()[0] == 0
+    assert home.call(*words).code == 0
+    assert_exactly_once(sandbox)
+
+
+def test_interrupted_it_finishes_the_request_and_goes_on_later(make: Callable[..., Made]):
+    sandbox, home = make(sales_per_day=700, post_latency_ms=700)
+    words = ("backfill", "--from", sandbox.first_day.isoformat())
+    with home.service(*words) as first:
+        first.until(lambda: sandbox.counters().get("connecteam.post", 0) >= 2)
+        code, _ = first.end(signal.SIGINT)
+        assert code == 130
+        assert "the same command goes on from here" in first.log
+    place = home.status()["locations"][0]
+    assert place["sending"] == place["in_doubt"] == 0
+    before = reads(sandbox)
+    assert home.call(*words).code == 0
+    assert reads(sandbox) == before  # all had been read
+    assert_exactly_once(sandbox)
+
+
+def test_it_can_be_repeated_and_only_does_what_it_is_asked(make: Callable[..., Made]):
+    sandbox, home = make(days=3, locations=2, days_back=-9)  # nothing is due live
+    one, other = (place for place in sandbox.locations)
+    day = sandbox.first_day.isoformat()
+    planned = home.call("backfill", "--from", day, "--dry-run", "--json")
+    assert planned.code == 0
+    assert planned.json["dry_run"]
+    assert [place["name"] for place in planned.json["locations"]] == [one.name, other.name]
+    assert reads(sandbox) == sandbox.counters().get("connecteam.post", 0) == 0
+
+    words = ("backfill", "--from", day, "--to", day, "--location", one.name, "--json")
+    first = home.call(*words)
+    assert first.code == 0, first.err
+    assert first.json["read"] == first.json["posted"] > 0
+    assert home.call(*words).json | {"read": 0, "posted": 0} == first.json | {
+        "read": 0, "posted": 0,
+    }  # fmt: skip
+    counted = {place["name"]: place["posted"] for place in home.status()["locations"]}
+    assert counted == {one.name: first.json["posted"], other.name: 0}
+    until_ms = one.day_start(sandbox.first_day + timedelta(days=1)).timestamp()
+    assert all(row.created_at < until_ms for row in sandbox.connecteam_rows(one.connecteam_id))
+
+    assert home.call("backfill", "--from", day).code == 0
+    assert_exactly_once(sandbox)
+
+
+def test_days_that_make_no_sense_are_refused_in_words(make: Callable[..., Made]):
+    _, home = make(signed_in=False)
+    ahead = (datetime.now(UTC).date() + timedelta(days=3)).isoformat()
+    for words, said in (
+        (("--from", ahead), "is in the future"),
+        (("--from", "2026-03-02", "--to", "2026-03-01"), "is before --from"),
+        (("--from", "yesterday"), "--from"),
+        (("--from", "2026-03-01", "--location", "Nowhere"), "no enabled location Nowhere"),
+        ((), "--from"),
+    ):
+        done = home.call("backfill", *words)
+        assert done.code == 2, done.err
+        assert said in done.err
+
+
+def test_a_terminal_shows_a_bar(make: Callable[..., Made]):
+    sandbox, home = make(sales_per_day=700, lightspeed_latency_ms=100)
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, "--config", str(home.config), "backfill", "--from",
+               sandbox.first_day.isoformat()]  # fmt: skip
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment({"TERM": "xterm"})
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+        except OSError:  # Linux ends a pty this way
+            pass
+    os.close(ours)
+    text = shown.decode()
+    assert process.returncode == 0, text
+    assert "Reading" in text
+    assert " %" in text
+    assert "read," in text
+    assert "posted" in text
+    assert_exactly_once(sandbox)
