@@ -35,7 +35,8 @@ def test_fifty_kills_at_random_moments_lose_and_double_nothing(seed: int, tmp_pa
     )  # fmt: skip
     with Sandbox(options) as served:
         home = _install(tmp_path, served)
-        for turn in range(KILLS):
+        _live_until_posting(home, served)
+        for turn in range(KILLS - 1):
             if turn % 4 == 0:
                 served.close_sale(turn % 2)
             _live_and_die(home, rng.uniform(0.5, 1.9))
@@ -69,6 +70,16 @@ def _start(home: Installation) -> subprocess.Popen[bytes]:
 def _live_and_die(home: Installation, seconds: float) -> None:
     process = _start(home)
     time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def _live_until_posting(home: Installation, served: Sandbox) -> None:
+    """The first life reads the whole window; a cursor moves only at a window's end."""
+    process = _start(home)
+    deadline = time.monotonic() + 60
+    while served.counters().get("connecteam.post", 0) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
 
