@@ -216,7 +216,7 @@ class Bases:
         match finding:
             case doubt.AsExpected():
                 return self._go_on(key, row, want, reading)
-            case doubt.Foreign() if row.stop == "old_ledger":
+            case doubt.Foreign() | doubt.StopPosting() if row.stop == "old_ledger":
                 self._watches[key].look_at_boot_s = reading.taken.boot_s + _STOP_RECHECK_S
                 return None  # only a person can tell whose amount that is
             case doubt.Foreign() | doubt.StopPosting("unexplained") if self._flipped(

@@ -70,6 +70,7 @@ class Delivery:
         clock: both times.
         executor: runs the requests.
         max_in_flight: most requests at once, at different locations.
+        note_intent: told the id and the wall time of each request that is about to be sent.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Delivery:
         clock: Clock,
         executor: Executor,
         max_in_flight: int,
+        note_intent: Callable[[int, int], None],
     ) -> None:
         self._ledger = ledger
         self._account = account
@@ -91,6 +93,7 @@ class Delivery:
         self._clock = clock
         self._executor = executor
         self._max_in_flight = max_in_flight
+        self._note_intent = note_intent
 
     def run(
         self,
@@ -195,7 +198,9 @@ class Delivery:
         except BrokenInvariant as error:
             self._recorder.stop(error.connecteam_id, "broken_invariant", str(error))
             return None
-        return Flight(batch, started, self._clock.boot_s())
+        committed_boot_s = self._clock.boot_s()
+        self._note_intent(started.batch_id, now.wall_ms)
+        return Flight(batch, started, committed_boot_s)
 
     def _send(self, flight: Flight) -> Posted:
         if self._clock.boot_s() - flight.committed_boot_s > MAX_COMMIT_TO_SEND_S:

@@ -1,8 +1,6 @@
 """The lock that lets one process at a time post. The kernel frees it when its holder dies.
 
 A lease with a time would not do: a suspended holder wakes up after its lease and posts again.
-Beside the lock lies the generation counter: raised whenever a process begins to post, and never
-part of a backup, so that a ledger restored from one can be told from the ledger itself.
 """
 
 import fcntl
@@ -21,7 +19,6 @@ class PostingLock:
 
     def __init__(self, ledger_path: Path) -> None:
         self.path = ledger_path.with_name(ledger_path.name + ".lock")
-        self._generation_path = ledger_path.with_name(ledger_path.name + ".generation")
         self._file: int | None = None
 
     @property
@@ -60,24 +57,6 @@ class PostingLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-    def read_generation(self) -> int:
-        """How often a process has begun to post on this machine; 0 if that is not known."""
-        try:
-            return int(self._generation_path.read_text(encoding="ascii"))
-        except (FileNotFoundError, ValueError):
-            return 0
-
-    def write_generation(self, value: int) -> None:
-        """Replace the counter durably."""
-        partial = self._generation_path.with_name(self._generation_path.name + ".partial")
-        file = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        try:
-            os.write(file, f"{value}\n".encode("ascii"))
-            os.fsync(file)
-        finally:
-            os.close(file)
-        partial.replace(self._generation_path)
 
     def _holder(self) -> str:
         try:

@@ -297,14 +297,16 @@ class Settler:
                 raise UsageError(f"The window cannot be replaced: {refusal}.")
         self._alarms.resolve(f"held:{part_id}")
 
-    def settle_stop(self, name: str, word: Word, reason: str) -> int:
+    def settle_stop(self, name: str, word: Word, reason: str, last_request_ms: int | None) -> int:
         """A person ends a stop, at every location where it stands.
 
         Args:
             name: of the stop.
-            word: LANDED: what waits there is in Connecteam already. NOT_LANDED: it is not, and
-                the totals are right as they are.
+            word: LANDED: what waits there and had closed before the last request ever sent is in
+                Connecteam already. NOT_LANDED: it is not, and the totals are right as they are.
             reason: kept with the event.
+            last_request_ms: when that request was; None if nothing remembers it, and then the
+                moment of the stop counts.
 
         Returns:
             How many sales now count as posted.
@@ -324,7 +326,8 @@ class Settler:
                 raise UsageError(f"Nothing is stopped for {name!r}.", "See `tillbridge status`.")
             for row in stopped:
                 if word is Word.LANDED:
-                    posted += sales.post_waiting(commit, row.connecteam_id)
+                    until_ms = last_request_ms or row.stop_ms
+                    posted += sales.post_waiting(commit, row.connecteam_id, until_ms)
                 targets.clear_stop(commit, row.connecteam_id, f"a person: {reason}", now)
                 # Only a new base knows what is there; the next process takes it.
                 targets.set_values(commit, row.connecteam_id, base_id=None)

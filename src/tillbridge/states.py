@@ -26,6 +26,10 @@ class SaleState(StrEnum):
     """It was taken back out of Connecteam."""
 
 
+UNSENT = frozenset({SaleState.WAITING, SaleState.QUARANTINED, SaleState.SKIPPED, SaleState.DROPPED})
+"""In these nothing of a sale is at Connecteam, so that its content can simply be replaced."""
+
+
 class PartState(StrEnum):
     """Where the rows of one request at one Connecteam location stand."""
 

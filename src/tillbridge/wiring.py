@@ -42,6 +42,7 @@ from tillbridge.replace import Replacer
 from tillbridge.secrets import resolve
 from tillbridge.settle import Settler
 from tillbridge.sync import Pass, SyncPlan, Writers
+from tillbridge.watermark import Mark, Watermark
 from tillbridge.windows import Bounds, Period, Rescan
 
 DEFAULT_MINUTE_LIMIT = 100
@@ -241,6 +242,8 @@ class Bridge:
             config.lightspeed.max_concurrency + 4, thread_name_prefix="request"
         )
         self.policies = target_policies(config)
+        self.watermark = Watermark(ledger.path)
+        self._mark = Mark()
         self.sources = self._register()
         client = connecteam_client(config, environ, clock, transports.connecteam)
         self.account = Account(ledger, client, clock, shares_of(config))
@@ -260,7 +263,15 @@ class Bridge:
         )
         recorder = Recorder(ledger, self.account, self.policies, self.alarms)
         self.delivery = Delivery(
-            ledger, self.account, bases, recorder, self.policies, clock, self._executor, 4
+            ledger,
+            self.account,
+            bases,
+            recorder,
+            self.policies,
+            clock,
+            self._executor,
+            4,
+            self._note_intent,
         )
         learner = Learner(ledger, self.account, readings, self.policies)
         self._writers = Writers(
@@ -294,23 +305,29 @@ class Bridge:
         """
         assert self.lock.is_held
         now = self.account.moment()
-        seen = self.lock.read_generation()
+        mark = self.watermark.read()
         with self.ledger.commit() as commit:
-            known = generation.read(commit)
+            known, newest = generation.read(commit), generation.newest_batch(commit)
+            is_old = mark.generation > known or mark.batch_id > newest
             for row in targets.every(commit):
                 if row.stop in UNTIL_RESTART:
                     targets.clear_stop(commit, row.connecteam_id, "restarted", now)
-                policy = self.policies.get(row.connecteam_id)
-                if seen > known and policy is not None and not policy.exclusive:
+                if is_old and row.connecteam_id in self.policies:
                     targets.stop(
                         commit, row.connecteam_id, "old_ledger", "the ledger is an old copy", now
                     )
         # First the ledger, then the file: were the file ahead after a crash between the two, the
         # ledger would look like an old copy.
+        mark = Mark(max(mark.generation, known) + 1, newest, mark.wall_ms)
         with self.ledger.commit() as commit:
-            generation.write(commit, max(seen, known) + 1)
-        self.lock.write_generation(max(seen, known) + 1)
+            generation.write(commit, mark.generation)
+        self.watermark.write(mark, durable=True)
+        self._mark = mark
         return self.settler.recover()
+
+    def _note_intent(self, batch_id: int, wall_ms: int) -> None:
+        self._mark = Mark(self._mark.generation, batch_id, wall_ms)
+        self.watermark.write(self._mark, durable=False)
 
     def make_pass(self) -> Pass:
         """A pass; it posts only if this process holds the lock."""

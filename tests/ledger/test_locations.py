@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select, update
 
 from ledger.tools import CITY, HARBOUR, NOON_MS, STATION, StillClock, record
 from tillbridge.errors import ConfigError
 from tillbridge.ledger import generation, locations, quotas, status
+from tillbridge.ledger.schema import sale
 from tillbridge.ledger.store import Ledger
 
 
@@ -46,6 +48,9 @@ def test_a_location_without_history_may_feed_another_connecteam_location(shop):
 def test_a_location_with_history_may_not_and_every_such_one_is_named(shop):
     shop.take(record("R1"))
     shop.take(record("R2"), place=STATION)
+    # Of both, something may be at Connecteam; a sale that merely waits can go anywhere.
+    with shop.ledger.commit() as commit:
+        commit.execute(update(sale).values(state="posted"))
     moved = [replace(HARBOUR, name="Quay", connecteam_id=789), replace(STATION, connecteam_id=7)]
     with pytest.raises(ConfigError) as caught:
         register(shop, *moved)
@@ -55,6 +60,14 @@ def test_a_location_with_history_may_not_and_every_such_one_is_named(shop):
     assert "was 123 and is now 789" in texts[0]
     assert "another [ledger] path" in texts[0]
     assert (get(shop).name, get(shop).connecteam_id) == (HARBOUR.name, 123)
+
+
+def test_a_location_of_which_nothing_was_sent_may_be_given_its_right_id(shop):
+    shop.take(record("R1"))
+    register(shop, replace(HARBOUR, connecteam_id=789))
+    assert get(shop).connecteam_id == 789
+    with shop.ledger.view() as view:
+        assert view.execute(select(sale.c.connecteam_id)).scalars().all() == [789]
 
 
 @pytest.mark.parametrize("size", [2**53 + 1, 2**63 - 1])

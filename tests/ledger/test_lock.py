@@ -13,6 +13,7 @@ from ledger.tools import Shop
 from tillbridge.errors import LockHeld
 from tillbridge.ledger import generation
 from tillbridge.lock import PostingLock
+from tillbridge.watermark import Mark, Watermark
 
 HOLDER = """
 import sys, time
@@ -122,48 +123,48 @@ def test_a_child_process_does_not_inherit_it(ledger_path):
     sleeper.communicate(b"\n")
 
 
-def test_nobody_else_can_read_the_lock_or_the_counter(ledger_path):
+def test_nobody_else_can_read_the_lock_or_the_mark(ledger_path):
     before = os.umask(0)
     lock = PostingLock(ledger_path)
     try:
         lock.acquire()
-        lock.write_generation(1)
+        Watermark(ledger_path).write(Mark(1, 2, 3), durable=True)
     finally:
         os.umask(before)
     lock.release()
     assert {stat.S_IMODE(file.stat().st_mode) for file in ledger_path.parent.iterdir()} == {0o600}
 
 
-def test_the_generation_counter_is_replaced_whole(ledger_path):
-    lock = PostingLock(ledger_path)
-    assert lock.read_generation() == 0
-    for value in (1, 9, 10):
-        lock.write_generation(value)
-        assert PostingLock(ledger_path).read_generation() == value
+@pytest.mark.parametrize("durable", [True, False])
+def test_the_mark_is_replaced_whole(ledger_path, durable):
+    assert Watermark(ledger_path).read() == Mark(0, 0, 0)
+    for mark in (Mark(9, 10, 1_800_000_000_000), Mark(10, 1, 5), Mark(11, 999_999, 7)):
+        Watermark(ledger_path).write(mark, durable=durable)
+        assert Watermark(ledger_path).read() == mark
     assert [file.name for file in ledger_path.parent.iterdir()] == ["ledger.db.generation"]
 
 
 @pytest.mark.parametrize("content", [b"", b"soup", b"\xff\xfe", b"1.5"])
-def test_an_unreadable_counter_is_an_unknown_one(ledger_path, content):
+def test_an_unreadable_mark_is_an_unknown_one(ledger_path, content):
     ledger_path.with_name("ledger.db.generation").write_bytes(content)
-    assert PostingLock(ledger_path).read_generation() == 0
+    assert Watermark(ledger_path).read() == Mark()
 
 
-def test_a_ledger_put_back_from_a_backup_is_behind_the_counter(path):
+def test_a_ledger_put_back_from_a_backup_is_behind_the_mark(path):
     shop = Shop(path)
-    lock = PostingLock(path)
+    mark = Watermark(path)
     with shop.ledger.commit() as commit:
         generation.write(commit, 3)
-    lock.write_generation(3)
+    mark.write(Mark(3), durable=True)
     shop.ledger.close()
     backup = path.read_bytes()
     shop.reopen()
     with shop.ledger.commit() as commit:
         generation.write(commit, 4)
-    lock.write_generation(4)
+    mark.write(Mark(4), durable=True)
     shop.ledger.close()
     path.write_bytes(backup)
     shop.reopen()
     with shop.ledger.view() as view:
-        assert (generation.read(view), lock.read_generation()) == (3, 4)
+        assert (generation.read(view), mark.read().generation) == (3, 4)
     shop.ledger.close()

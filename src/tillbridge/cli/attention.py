@@ -119,7 +119,9 @@ def settle(
             bridge.settler.settle_by_hand(int(doubt), word, reason)
             then = _THEN[word]
         else:
-            posted = bridge.settler.settle_stop(doubt, word, reason)
+            posted = bridge.settler.settle_stop(
+                doubt, word, reason, bridge.watermark.read().wall_ms or None
+            )
             then = f"posting goes on; {posted} waiting sales count as posted."
     finally:
         bridge.close()

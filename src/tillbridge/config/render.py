@@ -29,7 +29,7 @@ _OPENING = """\
 The configuration of tillbridge. Copy it to /etc/tillbridge/config.toml and change it.
 Keys that begin with a # are optional and show their default or an example.
 Unknown keys are errors. Durations are written as "90s", "5m", "6h", "3d" or "0.5s".
-`tillbridge check` tells whether everything works.
+`tillbridge once` does one pass and says what is wrong, if anything.
 This sample is generated from the program; `tillbridge config example` prints it."""
 
 

@@ -11,11 +11,9 @@ from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.removals import Purpose, RemovalRow, RemovalState
 from tillbridge.ledger.schema import batch, correction, part, sale
 from tillbridge.record import Record
-from tillbridge.states import PartState, SaleState
+from tillbridge.states import UNSENT, PartState, SaleState
 
 CorrectionRow = Row[*tuple[Any, ...]]
-
-_UNSENT = (SaleState.WAITING, SaleState.QUARANTINED, SaleState.SKIPPED, SaleState.DROPPED)
 
 
 def pending(view: Connection, state: SaleState = SaleState.POSTED) -> Sequence[CorrectionRow]:
@@ -42,7 +40,7 @@ def apply_unsent(commit: Connection, now: Moment) -> int:
     Returns:
         How many.
     """
-    rows = [row for state in _UNSENT for row in pending(commit, state)]
+    rows = [row for state in sorted(UNSENT) for row in pending(commit, state)]
     for row in rows:
         sales.replace_content(commit, row.location_id, row, record_of(row), now.wall_ms)
         _forget(commit, row.id)

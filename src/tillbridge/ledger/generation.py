@@ -1,8 +1,8 @@
-"""The ledger's own copy of the generation counter (see `lock`), to notice an old ledger."""
+"""The ledger's own side of the high-water mark (see `watermark`), to notice an old ledger."""
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
-from tillbridge.ledger.schema import meta
+from tillbridge.ledger.schema import batch, meta
 
 _KEY = "generation"
 
@@ -16,3 +16,8 @@ def read(view: Connection) -> int:
 def write(commit: Connection, value: int) -> None:
     commit.execute(delete(meta).where(meta.c.key == _KEY))
     commit.execute(insert(meta).values(key=_KEY, value=str(value)))
+
+
+def newest_batch(view: Connection) -> int:
+    """The id of the newest request; 0 if there is none."""
+    return int(view.execute(select(func.coalesce(func.max(batch.c.id), 0))).scalar_one())

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from tillbridge.errors import ConfigError, Problem
 from tillbridge.ledger import counts, events, targets
 from tillbridge.ledger.schema import backfill, location, rescan, sale
+from tillbridge.states import UNSENT, SaleState
 
 LocationRow = Row[*tuple[Any, ...]]
 
@@ -44,6 +45,12 @@ def register(commit: Connection, wanted: Sequence[Identity], now_ms: int) -> dic
             problems.append(_moved(place, row))
             continue
         targets.register(commit, place.connecteam_id)
+        if row.connecteam_id != place.connecteam_id:
+            commit.execute(
+                update(sale)
+                .where(sale.c.location_id == row.id)
+                .values(connecteam_id=place.connecteam_id)
+            )
         commit.execute(
             update(location)
             .where(location.c.id == row.id)
@@ -85,7 +92,14 @@ def _moved(place: Identity, row: LocationRow) -> Problem:
 
 
 def _has_history(view: Connection, location_id: int) -> bool:
-    query = select(sale.c.id).where(sale.c.location_id == location_id).limit(1)
+    """Whether something of this location may be at Connecteam."""
+    carried = [state for state in SaleState if state not in UNSENT]
+    query = (
+        select(sale.c.id)
+        .where(sale.c.location_id == location_id)
+        .where(or_(sale.c.state.in_(carried), sale.c.part_id.is_not(None)))
+        .limit(1)
+    )
     return view.execute(query).first() is not None
 
 

@@ -12,12 +12,9 @@ from tillbridge.ledger import counts, events, identity
 from tillbridge.ledger.schema import correction, sale
 from tillbridge.record import FISC_PREFIX, Record
 from tillbridge.sale import Transaction
-from tillbridge.states import Lane, SaleState
+from tillbridge.states import UNSENT, Lane, SaleState
 
 KnownRow = Row[*tuple[Any, ...]]
-
-_UNSENT = {SaleState.WAITING, SaleState.QUARANTINED, SaleState.SKIPPED, SaleState.DROPPED}
-"""In these nothing of the sale is at Connecteam, so its content can simply be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ def _compare(
         return False
     state = SaleState(row.state)
     as_sent = state is SaleState.POSTED and record.transaction == _transaction_of(row)
-    if state in _UNSENT or (state is SaleState.HELD and row.part_id is None):
+    if state in UNSENT or (state is SaleState.HELD and row.part_id is None):
         replace_content(commit, location_id, row, record, now_ms)
     elif state is SaleState.REMOVED or as_sent:
         # A person took it back, and so it stays; or it changed in nothing that Connecteam is told.
@@ -248,13 +245,22 @@ def sums_by_type(view: Connection, connecteam_id: int, part_id: int) -> list[int
     return [int(row[0]) for row in view.execute(query)]
 
 
-def post_waiting(commit: Connection, connecteam_id: int) -> int:
-    """A person says that all sales that wait for a location are there already.
+def post_waiting(commit: Connection, connecteam_id: int, until_ms: int) -> int:
+    """A person says that the sales that wait for a location are there already.
+
+    Args:
+        commit: the change.
+        connecteam_id: the location.
+        until_ms: only those closed before this moment; later ones cannot be there.
 
     Returns:
         How many there were.
     """
-    here = (sale.c.connecteam_id == connecteam_id) & (sale.c.state == SaleState.WAITING)
+    here = (
+        (sale.c.connecteam_id == connecteam_id)
+        & (sale.c.state == SaleState.WAITING)
+        & (sale.c.closed_ms < until_ms)
+    )
     rows = commit.execute(select(sale.c.location_id).where(here)).all()
     commit.execute(update(sale).where(here).values(state=SaleState.POSTED, fence=None))
     counts.move(commit, counts.shift([row[0] for row in rows], SaleState.WAITING, SaleState.POSTED))
