@@ -7,9 +7,10 @@ from sqlalchemy import select, update
 
 from ledger.tools import CITY, HARBOUR, NOON_MS, STATION, StillClock, record
 from tillbridge.errors import ConfigError
-from tillbridge.ledger import generation, locations, quotas, status
+from tillbridge.ledger import counts, generation, locations, quotas, status
 from tillbridge.ledger.schema import sale
 from tillbridge.ledger.store import Ledger
+from tillbridge.states import SaleState
 
 
 def get(shop, place=HARBOUR):
@@ -50,7 +51,9 @@ def test_a_location_with_history_may_not_and_every_such_one_is_named(shop):
     shop.take(record("R2"), place=STATION)
     # Of both, something may be at Connecteam; a sale that merely waits can go anywhere.
     with shop.ledger.commit() as commit:
+        sources = commit.execute(select(sale.c.location_id)).scalars().all()
         commit.execute(update(sale).values(state="posted"))
+        counts.move(commit, counts.shift(sources, SaleState.WAITING, SaleState.POSTED))
     moved = [replace(HARBOUR, name="Quay", connecteam_id=789), replace(STATION, connecteam_id=7)]
     with pytest.raises(ConfigError) as caught:
         register(shop, *moved)
