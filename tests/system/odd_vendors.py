@@ -38,6 +38,8 @@ class OddVendors:
         self.refresh_token = "odd-refresh-0"
         self.earliest: datetime | None = None
         self.broken_pages: dict[int, bytes] = {}  # by number of the sales request
+        self.refuses: Decimal | None = None  # amounts from this on are answered with a 422
+        self.names_rows = True  # whether such a 422 names the rows
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -72,6 +74,7 @@ class OddVendors:
         self.read_from.append(query["from"])
         self.window.add((query["from"], query["to"]))
         first, last = (datetime.fromisoformat(query[name]) for name in ("from", "to"))
+        assert last - first <= timedelta(days=365)
         if self.earliest is not None and first < self.earliest:
             named = self.earliest.isoformat()
             return 400, {
@@ -103,6 +106,12 @@ class OddVendors:
     def post(self, body: bytes) -> tuple[int, Any]:
         items = json.loads(body, parse_float=Decimal)["transactionsCreateRequest"]
         assert 1 <= len(items) <= 100
+        bad = [n for n, item in enumerate(items) if self._is_refused(item)]
+        if bad:
+            places = [["body", "transactionsCreateRequest", n, "finalSaleAmount"] for n in bad]
+            detail = [{"loc": loc, "msg": "ensure this value is less", "type": "value_error"}
+                      for loc in (places if self.names_rows else [["body"]])]  # fmt: skip
+            return 422, {"detail": detail}
         echoed = []
         with self._lock:
             for item in items:
@@ -116,6 +125,9 @@ class OddVendors:
         # Sorted by amount: their order is not ours.
         echoed.sort(key=lambda row: row["finalSaleAmount"])
         return 200, {"requestId": "odd", "data": {"transactions": echoed}}
+
+    def _is_refused(self, item: dict[str, Any]) -> bool:
+        return self.refuses is not None and Decimal(item["finalSaleAmount"]) >= self.refuses
 
     def totals(self, query: dict[str, list[str]]) -> tuple[int, Any]:
         wanted = {int(text) for text in query["locationIds"]}
