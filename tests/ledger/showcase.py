@@ -63,7 +63,7 @@ def everything_read(shop: Shop) -> None:
         record("S-skipped", state=SaleState.SKIPPED, reason="left out by the configuration"),
         record_of(KeptSale(), RULES),
         record_of_undecodable(
-            Undecodable("Q-broken", None, "sales[3].timeClosed", "not a time", {"n": 3}), RULES
+            Undecodable("sales[3].timeClosed", "not a time", "Q-broken", None, {"n": 3}), RULES
         ),
         record("Q-dropped", None),
         record("fisc:A1.7@60", fisc_id="A1.7", opened_ms=60, state=SaleState.SKIPPED, reason="x"),

@@ -246,6 +246,33 @@ def test_two_sales_of_a_reset_till_on_one_page_each_find_themselves(shop):
     assert {row.reference: row.amount for row in shop.rows()} == {"R7": 833, "R8": 500}
 
 
+UNTIMED = record("fisc:A1.7@?", fisc_id="A1.7", opened_ms=None)
+
+
+@pytest.mark.parametrize("order", [(UNTIMED, NAMED), (NAMED, UNTIMED), (NAMELESS, UNTIMED)])
+def test_two_reports_that_nobody_can_tell_apart_are_both_set_aside(shop, order):
+    for each in order:
+        shop.take(each)
+    assert [row.state for row in shop.rows()] == ["quarantined", "quarantined"]
+    assert "may be the same sale" in shop.rows()[0].reason
+    assert shop.take(*order).known == 2
+
+
+def test_of_such_two_the_one_that_is_posted_stays_posted(shop):
+    shop.take(NAMED)
+    shop.post_all()
+    taken = shop.take(UNTIMED)
+    assert (taken.new, taken.quarantined) == (1, 1)
+    assert [row.state for row in shop.rows()] == ["posted", "quarantined"]
+
+
+def test_two_named_sales_are_two_sales_whatever_their_numbers_and_times(shop):
+    untimed = record("R8", fisc_id="A1.7", opened_ms=None)
+    shop.take(NAMED)
+    shop.take(untimed)
+    assert [row.state for row in shop.rows()] == ["waiting", "waiting"]
+
+
 def test_the_till_numbers_of_another_location_are_its_own(shop):
     shop.take(NAMELESS, place=HARBOUR)
     assert shop.take(NAMED, place=CITY).new == 1
