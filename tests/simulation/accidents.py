@@ -10,6 +10,7 @@ from simulation.plan import LAG_S, WAIT_S
 from simulation.trade import Value
 from simulation.world import Crash, Gate
 from tillbridge.errors import TillbridgeError
+from tillbridge.settle import Word
 
 if TYPE_CHECKING:
     from simulation.harness import Simulation
@@ -29,6 +30,7 @@ class Accidents:
         self._newest: Path | None = None
         self._restore_at_s = float("inf")
         self._copy_at_s = float("inf")
+        self._copied_s = 0.0
         self._busy = False
         self._stopped = False
         if self._plan.restore:
@@ -100,6 +102,15 @@ class Accidents:
         if self._newest is not None and stops:
             self._put_newest_back()
             return
+        if "old_ledger" in stops.values():
+            # The generation was raised by the old copy too, so only a person can tell.
+            sim.process.bridge.settler.settle_stop("old_ledger", Word.NOT_LANDED, "the newest")
+            sim.story.reach("a person says that the ledger is the newest")
+        if "unexplained" in stops.values() and sim.checker.was_touched:
+            foreign = any(row.foreign and row.live for row in sim.shelf.rows.values())
+            if not foreign:
+                sim.process.bridge.settler.settle_stop("unexplained", Word.NOT_LANDED, "my doing")
+                sim.story.reach("a person ends a stop")
         for row in list(sim.shelf.rows.values()):
             if row.foreign and row.live and stops.get(row.value.location_id) in _FOREIGN_STOPS:
                 sim.shelf.remove(row, by_person=True)
@@ -120,17 +131,33 @@ class Accidents:
         sim = self._sim
         if sim.clock.true_s >= self._copy_at_s and self._copy is None:
             self._copy = sim.path.with_name("copy.db")
+            self._copied_s = sim.clock.true_s
             _copy_ledger(sim.path, self._copy)
+            sim.end_process()  # the generation tells a copy only from before a start
             sim.story.tell("a copy of the ledger is made")
         if sim.clock.true_s >= self._restore_at_s and self._copy is not None:
             self._restore_at_s = float("inf")
             sim.end_process()
+            self._pardon_zero_sums()
             self._newest = sim.path.with_name("newest.db")
             _copy_ledger(sim.path, self._newest)
             _put_ledger(self._copy, sim.path)
             sim.checker.restored = sim.checker.old_in_place = True
             sim.story.reach("an old ledger is put in place")
             sim.story.tell("an old ledger is put in place")
+
+    def _pardon_zero_sums(self) -> None:
+        """At an exclusive location only totals show that a ledger is old. They cannot show rows
+        that add up to nothing: a stated limit.
+        """
+        changed = [
+            row.value.amount * (-1 if row.gone_s is not None else 1)
+            for row in self._sim.shelf.rows.values()
+            if max(row.applied_s, row.gone_s or 0.0) > self._copied_s and not row.foreign
+        ]
+        if changed and sum(changed) == 0:
+            self._sim.story.reach("an old ledger that totals cannot show")
+            self._sim.shelf.pardoned += len(changed)
 
     def _put_newest_back(self) -> None:
         assert self._newest is not None

@@ -11,7 +11,7 @@ from simulation.plan import Plan
 from simulation.trade import BAD_AMOUNT, Sale, Value, Version
 from simulation.world import Story, VirtualClock, WrongError
 from tillbridge.ledger import counts, locations, parts, removals, targets
-from tillbridge.ledger.schema import correction, part, reading, sale
+from tillbridge.ledger.schema import correction, part, sale
 from tillbridge.states import PartState, SaleState
 
 
@@ -37,6 +37,8 @@ class Checker:
     """An old ledger was in place at some time."""
     old_in_place: bool = False
     """One is in place now, so that the ledger cannot know all that was posted."""
+    was_touched: bool = False
+    """A person deleted rows at Connecteam, which may have happened during a doubt."""
     planted: set[int] = field(default_factory=set)
     """Connecteam ids at which the world planted what should not be there."""
 
@@ -121,17 +123,21 @@ class Checker:
         for row in view.execute(
             select(part).where(part.c.connecteam_id == target_id, part.c.state == PartState.HELD)
         ):
-            rows += Counter(r.value for r in self._applied(row) if r.live)
+            rows += Counter(r.value for r in self.applied(row) if r.live)
         return rows
 
     # -- what is held -----------------------------------------------------------------------------
 
     def truth_of(self, row: Any) -> str:
         """What became of a part: "all", "none" or "some" of it was applied."""
-        count = len(self._applied(row))
+        count = len(self.applied(row))
         return "all" if count == len(row.sale_ids) else "some" if count else "none"
 
-    def _applied(self, row: Any) -> list[Any]:
+    def was_amended(self, row: Any) -> bool:
+        """Whether a held part stands for an amended sale instead of a lost answer."""
+        return "amended" in (row.reason or "")
+
+    def applied(self, row: Any) -> list[Any]:
         request = self.connecteam.requests.get(row.batch_id)
         if request is None:
             return []
@@ -152,32 +158,28 @@ class Checker:
         truth = self.truth_of(row)
         self.story.tell(f"held {row.id} in truth {truth}: {row.reason}")
         target = next(t for t in self.plan.targets if t.id == row.connecteam_id)
-        if row.total == 0:
+        foreign = self.connecteam.shelf.foreign_shown_between(
+            target.id, -1.0, self.clock.true_s
+        )
+        if self.was_amended(row):
+            why = "" if target.replace and not foreign else "amended"
+        elif target.replace and not (foreign or self.restored or self.was_touched):
+            why = ""
+        elif row.total == 0:
             why = "zero"
         elif truth == "some":
             why = "in part"
-        elif self.restored or self.connecteam.shelf.pardoned:
-            why = "old ledger"
-        elif self.connecteam.shelf.foreign_shown_between(
-            target.id, self._base_s(view, target.id), self.clock.true_s
-        ):
+        elif foreign:
             why = "foreign"
+        elif self.restored or self.connecteam.shelf.pardoned or self.was_touched:
+            why = "totals were changed by hand"
         else:
+            why = ""
+        if not why:
             raise WrongError(
                 f"held without need: part {row.id}, in truth {truth}, S {row.total}: {row.reason}"
             )
         self.story.reach(f"held: {why}")
-
-    def _base_s(self, view: Connection, target_id: int) -> float:
-        """When the base before the present one was taken, in true time, or early enough."""
-        taken = view.execute(
-            select(reading.c.taken_ms)
-            .where(reading.c.connecteam_id == target_id)
-            .order_by(reading.c.id.desc())
-            .limit(1)
-        ).scalar_one()
-        assert taken
-        return -1.0
 
     # -- at the end -------------------------------------------------------------------------------
 

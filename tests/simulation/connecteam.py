@@ -11,7 +11,7 @@ import httpx
 
 from simulation.shelf import Row, Shelf
 from simulation.trade import BAD_AMOUNT, Value
-from simulation.world import Story, VirtualClock
+from simulation.world import Story, VirtualClock, WrongError
 
 DIGITS = {"GBP": 2, "EUR": 2, "JPY": 0}
 
@@ -141,7 +141,8 @@ class FakeConnecteam(httpx.BaseTransport):
     def _post(self, request: httpx.Request) -> httpx.Response:
         rows = _decode(request.read())
         batch, sale_ids = self.flight
-        assert len(sale_ids) == len(rows), (self.flight, rows)
+        if len(sale_ids) != len(rows):
+            raise WrongError(f"a request that the ledger does not know: {rows}")
         record = Request(batch, sale_ids, rows)
         self.requests[batch] = record
         self._story.tell(f"POST {batch} {rows}")
@@ -286,7 +287,8 @@ class FakeConnecteam(httpx.BaseTransport):
             location_id = int(query["locationId"])
             start_s, end_s = int(query["startTime"]), int(query["endTime"])
             self._story.reach("delete of a window")
-            assert location_id in self._replaceable, f"window deleted at {location_id}"
+            if location_id not in self._replaceable:
+                raise WrongError(f"a window was deleted at {location_id}, where that is forbidden")
 
             def act() -> bool:
                 inclusive = self.manners.ends_inclusive
@@ -419,7 +421,8 @@ class FakeConnecteam(httpx.BaseTransport):
 
 def _decode(body: bytes) -> list[Value]:
     items = json.loads(body, parse_float=Decimal)["transactionsCreateRequest"]
-    assert 1 <= len(items) <= 100, len(items)
+    if not 1 <= len(items) <= 100:
+        raise WrongError(f"{len(items)} rows in a request")
     return [
         Value(
             item["locationId"],

@@ -96,7 +96,7 @@ class Simulation:
             self.sign_in()
             self._faulty_days()
             self._quiet_end()
-        except (Exception, Crash) as error:  # noqa: BLE001  # whatever it is, the seed failed
+        except (Exception, Crash, WrongError) as error:  # noqa: BLE001  # whatever it is, the seed failed
             self.story.tell(f"FAILED {error!r}")
             where = "".join(traceback.format_exception(error)[-6:])
             return f"at {self.clock.true_s:.0f} s: {error!r}\n{where}"
@@ -214,21 +214,25 @@ class Simulation:
             return self.checker.unfinished(view)
 
     def _person(self) -> None:
-        """Somebody looks into Connecteam and decides what is held, where that can be said."""
-        if not self.plan.person_settles or self.process is None or self.rng.random() < 0.5:
+        """Somebody looks into Connecteam and decides what is held."""
+        if self.process is None or self.rng.random() < self.plan.person_waits:
             return
         with self.process.ledger.view() as view:
             held = self.checker.judge_holds(view)
         for row in held:
-            truth = self.checker.truth_of(row)
-            if truth == "some":
-                continue
+            rows = [one for one in self.checker.applied(row) if one.live]
+            landed = len(rows) == len(row.sale_ids) and not self.checker.was_amended(row)
+            if not landed:
+                for one in rows:
+                    self.shelf.remove(one, by_person=True)
+                    self.checker.was_touched = True
+                    self.story.reach("a person deletes rows of a held part")
             try:
-                word = Word.LANDED if truth == "all" else Word.NOT_LANDED
+                word = Word.LANDED if landed else Word.NOT_LANDED
                 self.process.bridge.settler.settle_by_hand(row.id, word, "looked")
             except (Crash, UsageError):
                 continue
-            self.story.reach(f"a person decides: {truth}")
+            self.story.reach(f"a person decides: {word.value}")
 
 
 def _manners(plan: Plan) -> Manners:

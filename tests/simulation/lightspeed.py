@@ -115,8 +115,8 @@ class FakeLightspeed(httpx.BaseTransport):
 
     def _page(self, request: httpx.Request) -> httpx.Response:
         query = request.url.params
-        start = datetime.fromisoformat(query["from"].replace("Z", "+00:00"))
-        end = datetime.fromisoformat(query["to"].replace("Z", "+00:00"))
+        start = datetime.fromisoformat(query["from"])
+        end = datetime.fromisoformat(query["to"])
         if start > end:
             return httpx.Response(400, json={"error": "Invalid date range"})
         location_id = int(request.url.path.split("/")[4])
@@ -138,7 +138,7 @@ class FakeLightspeed(httpx.BaseTransport):
             version = sale.at(self._clock.true_s)
             if version is None:
                 continue
-            closed = datetime.fromisoformat(version.payload["timeClosed"].replace("Z", "+00:00"))
+            closed = datetime.fromisoformat(version.payload["timeClosed"])
             if start <= closed <= end and closed <= self._clock.true_now():
                 found.append((_ms(closed), version.payload))
         return sorted(found, key=lambda row: row[0])

@@ -58,7 +58,7 @@ class Plan:
     token_kind: str
     poll_s: float
     least_pause_s: float
-    person_settles: bool
+    person_waits: float
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -143,7 +143,7 @@ def draw(seed: int) -> Plan:
         token_kind=rng.choice(("stamp", "opaque")),
         poll_s=rng.choice((900.0, 1800.0, 3600.0)),
         least_pause_s=rng.choice((1.0, 60.0, 240.0, 240.0)),
-        person_settles=rng.random() < 0.7,
+        person_waits=rng.choice((0.3, 0.9)),
     )
 
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import httpx
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event
 
 from simulation.connecteam import FakeConnecteam
 from simulation.world import UTC_START, Gate, VirtualClock
 from tillbridge.config import Config
+from tillbridge.ledger import store
 from tillbridge.ledger.store import DiskTrouble, Ledger
 from tillbridge.lock import PostingLock
 from tillbridge.sync import PassReport
@@ -37,6 +38,33 @@ def quiet_logs() -> None:
     )
 
 
+_make_engine = store._engine
+_opening: list[Path] = []
+
+
+@cache
+def _engine() -> Engine:
+    """One engine for all processes of all seeds: what SQLAlchemy compiled, it keeps."""
+    engine = _make_engine(Path("unused"))
+
+    def use_path(_dialect: object, _record: object, args: list[str], _named: object) -> None:
+        args[0] = str(_opening[-1])
+
+    event.listen(engine, "do_connect", use_path)
+    return engine
+
+
+@contextlib.contextmanager
+def _one_engine(path: Path) -> Iterator[None]:
+    _opening.append(path)
+    store._engine = lambda _path: _engine()
+    try:
+        yield
+    finally:
+        store._engine = _make_engine
+        _opening.pop()
+
+
 class SimLedger(Ledger):
     """The real ledger; each commit passes the gate, and the disk may refuse it."""
 
@@ -45,11 +73,17 @@ class SimLedger(Ledger):
     ) -> None:
         self._gate = gate
         self._disk = disk
-        super().__init__(path, clock)
+        with _one_engine(path):
+            super().__init__(path, clock)
         raw = self._connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
         # Crashes here are exceptions, not power cuts.
         raw.execute("PRAGMA synchronous = OFF")
+
+    def close(self) -> None:
+        # Out of the shared pool, so that the file is really closed.
+        self._connection.detach()
+        super().close()
 
     @contextlib.contextmanager
     def commit(self) -> Iterator[Connection]:

@@ -89,7 +89,7 @@ def expected(venue: Venue, payload: dict[str, Any]) -> Value | None:
             return None
     if payload["type"] == "NOVELTY":
         return None
-    closed = datetime.fromisoformat(payload["timeClosed"].replace("Z", "+00:00"))
+    closed = datetime.fromisoformat(payload["timeClosed"])
     return Value(
         venue.connecteam_id,
         payload["type"],
@@ -112,13 +112,14 @@ def make_sales(rng: Random, start: datetime, venue: Venue, trade: Trade) -> list
 def _moments(rng: Random, trade: Trade) -> list[float]:
     found: list[float] = []
     while len(found) < trade.sales:
+        moment = round(rng.uniform(1.0, trade.until_s), 3)
         if found and rng.random() < 0.08:
-            found.append(rng.choice(found))  # the very same millisecond
-        elif trade.bursts and rng.random() < 0.7:
-            moment = rng.gauss(rng.choice(trade.bursts), 2400)
-            found.append(round(min(max(1.0, moment), trade.until_s), 3))
-        else:
-            found.append(round(rng.uniform(1.0, trade.until_s), 3))
+            moment = rng.choice(found)  # the very same millisecond
+        elif rng.random() < 0.7:
+            moment = round(rng.gauss(rng.choice(trade.bursts), 2400), 3)
+        # More in one millisecond than a page holds, no till can do.
+        if 1.0 <= moment <= trade.until_s and found.count(moment) < 3:
+            found.append(moment)
     return found
 
 

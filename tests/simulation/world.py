@@ -16,8 +16,8 @@ class Crash(BaseException):
     """The process dies here. No `except Exception` may survive it."""
 
 
-class WrongError(AssertionError):
-    """An invariant does not hold; carries the time and what is wrong."""
+class WrongError(BaseException):
+    """An invariant does not hold. No `except` of the bridge may swallow it."""
 
 
 class VirtualClock:
