@@ -181,6 +181,9 @@ class Bases:
             abandoned = targets.abandoned(view, row)
         patience = self._doubts.patience(row.lag_worst_s, row.lag_count)
         quiet = quiet_of(row, reading.taken)
+        if base is None and row.stop == "old_ledger":
+            self._watches[key].look_at_boot_s = reading.taken.boot_s + _STOP_RECHECK_S
+            return None  # without a base nothing can show that the ledger is not old after all
         if base is None:
             if quiet.mature_in(patience) > 0:
                 self._look_later(key, quiet.mature_in(patience))

@@ -64,16 +64,33 @@ class Replacer:
         self._doubts = doubts
         self._alarms = alarms
 
-    def want_parts(self, key: int, undecided: Sequence[PartRow], reason: str) -> str | None:
+    def want_parts(
+        self, key: int, undecided: Sequence[PartRow], reason: str, *, by_person: bool = False
+    ) -> str | None:
         """Decide to replace the window of these parts; see `want`."""
         first_s = min(row.first_created for row in undecided)
         last_s = max(row.last_created for row in undecided)
-        return self.want(key, first_s, last_s, reason, part_id=undecided[0].id)
+        return self.want(key, first_s, last_s, reason, part_id=undecided[0].id, by_person=by_person)
 
     def want(
-        self, key: int, first_s: int, last_s: int, reason: str, *, part_id: int | None = None
+        self,
+        key: int,
+        first_s: int,
+        last_s: int,
+        reason: str,
+        *,
+        part_id: int | None = None,
+        by_person: bool = False,
     ) -> str | None:
         """Decide to replace the window that holds the stamps [first_s, last_s].
+
+        Args:
+            key: Connecteam's id.
+            first_s: epoch seconds.
+            last_s: epoch seconds, included.
+            reason: for the event.
+            part_id: the part that it is about, if any.
+            by_person: a person asks for it, whatever `when_unclear` says.
 
         Returns:
             None if it will be replaced; else why that is not allowed.

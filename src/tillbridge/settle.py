@@ -292,7 +292,7 @@ class Settler:
             elif word is Word.NOT_LANDED:
                 verdicts.not_landed(commit, row, now, by="person", person_reason=reason)
         if word is Word.REPLACE:
-            refusal = self._replacer.want_parts(row.connecteam_id, [row], reason)
+            refusal = self._replacer.want_parts(row.connecteam_id, [row], reason, by_person=True)
             if refusal is not None:
                 raise UsageError(f"The window cannot be replaced: {refusal}.")
         self._alarms.resolve(f"held:{part_id}")
@@ -328,6 +328,9 @@ class Settler:
                 if word is Word.LANDED:
                     until_ms = last_request_ms or row.stop_ms
                     posted += sales.post_waiting(commit, row.connecteam_id, until_ms)
+                for doubtful in parts.open_parts(commit, row.connecteam_id):
+                    if doubtful.state == PartState.DOUBT:
+                        verdicts.hold(commit, doubtful, now, "posting had been stopped meanwhile")
                 targets.clear_stop(commit, row.connecteam_id, f"a person: {reason}", now)
                 # Only a new base knows what is there; the next process takes it.
                 targets.set_values(commit, row.connecteam_id, base_id=None)
