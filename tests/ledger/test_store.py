@@ -283,16 +283,12 @@ def as_a_stranger(path, bits):
 
 @pytest.fixture
 def open_way(tmp_path):
-    """Another user may pass through the folders above (pytest makes them private)."""
-    folders = [tmp_path, *tmp_path.parents[:3]]
-    before = [mode(folder) for folder in folders]
-    for folder in folders:
+    """Another user may pass through the folders above (pytest makes them private); it stays so,
+    because tests that run at the same time share them.
+    """
+    for folder in [tmp_path, *tmp_path.parents[:3]]:
         if folder.stat().st_uid == os.getuid():
             folder.chmod(mode(folder) | 0o111)
-    yield
-    for folder, bits in zip(folders, before, strict=True):
-        if folder.stat().st_uid == os.getuid():
-            folder.chmod(bits)
 
 
 @pytest.mark.parametrize("bits", [0o444, 0o000])
