@@ -95,6 +95,8 @@ class Replacer:
         Returns:
             None if it will be replaced; else why that is not allowed.
         """
+        if not self._policies[key].may_replace and not by_person:
+            return "when_unclear is not set to replace, or the location is not exclusive"
         left_today = self._account.left_today()
         with self._ledger.commit() as commit:
             first_s, last_s = removals.attempted_span(commit, key, first_s, last_s)

@@ -9,9 +9,11 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from tillbridge.ledger import counts, events, parts, removals, sales, targets
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.removals import Purpose, RemovalRow, RemovalState
-from tillbridge.ledger.schema import batch, correction, part, sale
+from tillbridge.ledger.schema import batch, correction, event, part, sale
 from tillbridge.record import Record
 from tillbridge.states import UNSENT, PartState, SaleState
+
+HELD_EVENT = "correction_held"
 
 CorrectionRow = Row[*tuple[Any, ...]]
 
@@ -118,14 +120,19 @@ def hold(commit: Connection, row: CorrectionRow, reason: str, now: Moment) -> in
         Counter({(row.location_id, SaleState.POSTED): -1, (row.location_id, SaleState.HELD): 1}),
     )
     events.note(
-        commit, now.wall_ms, "correction_held", location_id=row.location_id, sale_id=row.id,
+        commit, now.wall_ms, HELD_EVENT, location_id=row.location_id, sale_id=row.id,
         connecteam_id=row.connecteam_id, part_id=key[0], reason=reason,
     )  # fmt: skip
     return int(key[0])
 
 
 def withdraw(commit: Connection, part_id: int, now: Moment) -> None:
-    """A person says that what was posted stays: corrections of the part's sales are given up."""
+    """A person says that what was posted stays: if the part is held for a correction, that is
+    given up. (A part may be held for its own sake while a correction of one of its sales waits.)
+    """
+    asked = select(event.c.id).where(event.c.part_id == part_id, event.c.name == HELD_EVENT)
+    if commit.execute(asked.limit(1)).first() is None:
+        return
     rows = commit.execute(
         select(sale.c.id)
         .join(correction, correction.c.sale_id == sale.c.id)
