@@ -68,6 +68,8 @@ class Corrector:
         for row in rows:
             if row.connecteam_id in blocked or not self._may_begin(row):
                 continue
+            if self._is_unreadable(row):
+                continue
             if not self._begin(row):
                 blocked.add(row.connecteam_id)
                 continue
@@ -83,25 +85,30 @@ class Corrector:
             stopped = target is None or target.stop is not None
             return not (stopped or parts.open_parts(view, key) or removals.blocking(view, key))
 
+    def _is_unreadable(self, row: CorrectionRow) -> bool:
+        """Whether the sale came back as something that cannot be sent; it keeps no other back."""
+        record = corrections.record_of(row)
+        if record.state != SaleState.QUARANTINED:
+            return False
+        self._alarms.raise_(
+            f"unreadable:{row.id}",
+            f"Sale {row.reference} came back from Lightspeed in a form that cannot be read "
+            f"({record.reason}); what was posted of it stays.",
+            "Compare it in Lightspeed's back office; nothing else has to be done.",
+        )
+        return True
+
     def _begin(self, row: CorrectionRow) -> bool:
         """Write the intent; false if nothing is to be sent."""
-        record = corrections.record_of(row)
-        now = self._account.moment()
-        if record.state == SaleState.QUARANTINED:
-            self._alarms.raise_(
-                f"unreadable:{row.id}",
-                f"Sale {row.reference} came back from Lightspeed in a form that cannot be read "
-                f"({record.reason}); what was posted of it stays.",
-                "Compare it in Lightspeed's back office; nothing else has to be done.",
-            )
-            return False
         if row.transaction_id is not None:
             with self._ledger.commit() as commit:
-                corrections.plan_delete(commit, row, Purpose.CORRECTION, now)
+                corrections.plan_delete(commit, row, Purpose.CORRECTION, self._account.moment())
             return True
-        refusal = self._replacer.want(
-            row.connecteam_id, row.created_at, row.created_at, "a sale was amended"
-        )
+        refusal: str | None = 'the configuration says when_unclear = "hold"'
+        if self._policies[row.connecteam_id].may_replace:
+            refusal = self._replacer.want(
+                row.connecteam_id, row.created_at, row.created_at, "a sale was amended"
+            )
         if refusal is not None:
             self._hold(row, refusal)
         return False

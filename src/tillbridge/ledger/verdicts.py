@@ -46,8 +46,9 @@ def not_landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> Non
     parts.move_rows(commit, row.id, state, SaleState.WAITING)
     parts.set_state(commit, row, PartState.ABANDONED, now, **why)
     corrections.apply_unsent(commit, now)
-    if row.refusal and row.row_count > 1:
-        # It was probably refused for one of its rows; smaller groups will show for which.
+    if row.refusal:
+        # It was probably refused for one of its rows; smaller groups will show for which. A single
+        # row goes alone: with rows of other locations it would be refused again, for ever.
         sales.fence(commit, halves(row.sale_ids), first=2 * row.id)
 
 
