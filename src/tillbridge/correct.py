@@ -104,11 +104,9 @@ class Corrector:
             with self._ledger.commit() as commit:
                 corrections.plan_delete(commit, row, Purpose.CORRECTION, self._account.moment())
             return True
-        refusal: str | None = 'the configuration says when_unclear = "hold"'
-        if self._policies[row.connecteam_id].may_replace:
-            refusal = self._replacer.want(
-                row.connecteam_id, row.created_at, row.created_at, "a sale was amended"
-            )
+        refusal = self._replacer.want(
+            row.connecteam_id, row.created_at, row.created_at, "a sale was amended"
+        )
         if refusal is not None:
             self._hold(row, refusal)
         return False

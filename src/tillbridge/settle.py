@@ -121,9 +121,12 @@ class Settler:
             if later > now.boot_s:
                 _sooner(done, later - now.boot_s)
                 continue
-            span = targets.span_of(row)
-            assert span is not None, key
-            due[key] = span
+            with self._ledger.view() as view:
+                base = targets.base_of(view, row)
+            assert base is not None, key
+            # All days of the base: a reading that leads to holding becomes the next one, and
+            # what is written later must lie within that, too.
+            due[key] = (min(base[1]), max(base[1]))
         taken = self._readings.take(due)
         for key, reading in taken.items():
             try:
