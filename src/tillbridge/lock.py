@@ -3,6 +3,7 @@
 A lease with a time would not do: a suspended holder wakes up after its lease and posts again.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -36,9 +37,10 @@ class PostingLock:
         except BlockingIOError:
             os.close(file)
             return False
-        os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode("ascii"))
         self._file = file
+        with contextlib.suppress(OSError):  # on a full disk the lock holds without a name too
+            os.ftruncate(file, 0)
+            os.write(file, f"{os.getpid()}\n".encode("ascii"))
         return True
 
     def acquire(self) -> None:

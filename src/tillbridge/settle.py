@@ -153,9 +153,9 @@ class Settler:
         cases: dict[int, tuple[TargetRow, list[PartRow]]] = {}
         with self._ledger.view() as view:
             replaced = {row.connecteam_id for row in removals.blocking(view)}
-            stopped = {
-                row.connecteam_id for row in targets.every(view) if row.stop in UNTIL_RESTART
-            }
+            # An old copy of the ledger cannot judge what it has forgotten.
+            stops = (*UNTIL_RESTART, "old_ledger")
+            stopped = {row.connecteam_id for row in targets.every(view) if row.stop in stops}
             for row in parts.open_parts(view):
                 if row.connecteam_id not in self._policies.keys() - replaced - stopped:
                     continue

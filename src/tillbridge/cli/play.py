@@ -10,6 +10,7 @@ from pathlib import Path
 from tillbridge.cli.options import say
 from tillbridge.errors import TryLater, UsageError
 from tillbridge.sandbox import Sandbox, SandboxOptions, config_toml, serve
+from tillbridge.sandbox.options import PLAN_LIMITS
 
 
 def sandbox(
@@ -23,6 +24,8 @@ def sandbox(
     folder: Path | None,
 ) -> None:
     """Serve until interrupted; writes a configuration that fits."""
+    if plan not in (*PLAN_LIMITS, "none"):
+        raise UsageError(f"There is no plan {plan!r}.", f"Choose {', '.join(PLAN_LIMITS)} or none.")
     try:
         options = SandboxOptions(
             seed=seed, days=days, locations=locations, plan=plan,  # type: ignore[arg-type]

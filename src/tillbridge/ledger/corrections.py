@@ -126,12 +126,17 @@ def hold(commit: Connection, row: CorrectionRow, reason: str, now: Moment) -> in
     return int(key[0])
 
 
+def is_held_for(view: Connection, part_id: int) -> bool:
+    """Whether a part is held because one posted sale was amended, and not for its own sake."""
+    asked = select(event.c.id).where(event.c.part_id == part_id, event.c.name == HELD_EVENT)
+    return view.execute(asked.limit(1)).first() is not None
+
+
 def withdraw(commit: Connection, part_id: int, now: Moment) -> None:
     """A person says that what was posted stays: if the part is held for a correction, that is
     given up. (A part may be held for its own sake while a correction of one of its sales waits.)
     """
-    asked = select(event.c.id).where(event.c.part_id == part_id, event.c.name == HELD_EVENT)
-    if commit.execute(asked.limit(1)).first() is None:
+    if not is_held_for(commit, part_id):
         return
     rows = commit.execute(
         select(sale.c.id)

@@ -44,7 +44,11 @@ def not_landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> Non
     """The sales of a part wait again; its sum is remembered, should it be applied after all."""
     state = SaleState.IN_DOUBT if row.state == PartState.DOUBT else SaleState.HELD
     parts.move_rows(commit, row.id, state, SaleState.WAITING)
-    parts.set_state(commit, row, PartState.ABANDONED, now, **why)
+    amended = corrections.is_held_for(commit, row.id)
+    parts.set_state(commit, row, PartState.REPLACED if amended else PartState.ABANDONED, now, **why)
+    if amended:
+        # The person has deleted what E still counts.
+        targets.acknowledge(commit, row.connecteam_id, -row.total, now)
     corrections.apply_unsent(commit, now)
     if row.refusal:
         # It was probably refused for one of its rows; smaller groups will show for which. A single
