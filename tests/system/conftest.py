@@ -24,7 +24,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Made]]:
             first = served.first_day - timedelta(days=days_back)
             home = install(tmp_path, served, poll_every="1s", start=first)
             if signed_in:
-                home.sign_in()
+                home.begin_signed_in()
             return served, home
 
         yield made

@@ -243,5 +243,5 @@ start = {(datetime.now(UTC) - timedelta(days=20)).date()}
 """
     home = Installation(folder, text, vendors.refresh_token)
     home.write()
-    home.sign_in()
+    home.begin_signed_in()
     return home

@@ -287,9 +287,10 @@ def test_a_service_goes_on_by_itself_when_the_disk_has_room_again(
 
 
 def test_no_secret_is_in_any_output_or_log(make: Callable[..., Made]):
-    sandbox, home = make(access_ttl_s=2)
+    sandbox, home = make(access_ttl_s=2, signed_in=False)
     home.env["TILLBRIDGE_LOG_LEVEL"] = "debug"
-    spoken = ""
+    first = home.call("authorize", "--import-refresh-token", "-", text=home.refresh_token)
+    spoken = first.out + first.err
     for words in (("once",), ("status", "--json"), ("config", "show"), ("locations", "list"),
                   ("authorize", "--status")):  # fmt: skip
         done = home.call(*words)

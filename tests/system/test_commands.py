@@ -1,14 +1,17 @@
 """What every command owes its callers: help without weight, one JSON document, plain words."""
 
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from system.conftest import Made
-from system.installation import environment, run
+from system.installation import COMMAND, environment, run
 
 # Typer itself loads pydantic and the name of rich.
 HEAVY = ("httpx", "sqlalchemy", "apscheduler", "alembic", "starlette", "uvicorn", "rich.console")
@@ -126,3 +129,28 @@ def test_the_configuration_is_found_by_option_before_or_after_and_by_environment
     assert "[hidden]" in shown.out
     assert run("config", "show", "--config", str(home.config)).out == shown.out
     assert run("config", "show", env={"TILLBRIDGE_CONFIG": str(home.config)}).out == shown.out
+
+
+def test_the_sandbox_serves_what_it_announces_until_it_is_interrupted(tmp_path: Path):
+    words = [*COMMAND, "sandbox", "--locations", "1", "--folder", str(tmp_path)]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        announced = ""
+        while "Ctrl-C" not in announced:
+            line = process.stdout.readline()
+            assert line, process.communicate()
+            announced += line
+        config = re.search(r"Config: +(.*)", announced)
+        token = re.search(r"echo (\S+) \| tillbridge", announced)
+        assert config
+        assert token
+        told = ("--config", config[1])
+        assert run(*told, "authorize", "--import-refresh-token", "-", text=token[1]).code == 0
+        assert run(*told, "once").code == 0
+        assert run(*told, "status", "--json").json["locations"][0]["posted"] > 1000
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert run("sandbox", "--plan", "huge").code == 2
+    assert run("sandbox", "--days", "0").code == 2
