@@ -19,9 +19,9 @@ from tillbridge.lightspeed.wire import TokenAnswer
 from tillbridge.log import get_logger, keep_secret
 
 _MARGIN_S = 60.0  # an access token is not given out in its last minute
-# A refresh token whose answer was lost may still be good, if the server never saw it: it is tried
-# once more, and then a person is asked.
-_MOST_LOST = 2
+# A refresh token whose answer was lost may still be good, if the server never saw it: only the
+# server's word that it was used ends it. Some bound there must be, so that no outage is a loop.
+_MOST_LOST = 50
 
 _log = get_logger(__name__)
 
