@@ -21,6 +21,7 @@ from tillbridge.ledger.targets import ONE_DAY, TargetRow
 from tillbridge.log import get_logger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
 from tillbridge.readings import Reading, Readings, Span, quiet_of, sum_over
+from tillbridge.stops import STOP_REMEDIES, UNTIL_RESTART
 
 _log = get_logger("tillbridge.bases")
 
@@ -375,32 +376,6 @@ class Bases:
             f"Nothing is posted to {self._policies[key].name}: {reason}.",
             STOP_REMEDIES[name],
         )
-
-
-UNTIL_RESTART = ("location_refused", "broken_invariant")
-"""Stops that no reading can end."""
-
-STOP_REMEDIES = {
-    "not_empty": (
-        "Switch the other integration off and delete its sales on those days; or, if both should "
-        "write there, set exclusive = false. tillbridge looks again every 15 minutes."
-    ),
-    "unexplained": (
-        "Find out who else writes there and delete what they wrote; or set exclusive = false. "
-        "tillbridge looks again every 15 minutes."
-    ),
-    "old_ledger": (
-        "The ledger seems to be an old copy: put the newest one back. If there is none, look which "
-        "of the waiting sales Connecteam has, then run `tillbridge settle old_ledger --landed` or "
-        "`--not-landed`."
-    ),
-    "applied_late": "Delete the second copies in Connecteam; tillbridge then goes on by itself.",
-    "location_refused": (
-        "Correct connecteam_id (see `tillbridge locations list`) and restart tillbridge."
-    ),
-    "broken_invariant": "Please report this; nothing was sent.",
-}
-"""What a person can do about each stop, by its name."""
 
 
 def _bounds(totals: Mapping[date, int]) -> Writable:

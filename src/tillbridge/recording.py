@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from tillbridge import outcome
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
-from tillbridge.bases import STOP_REMEDIES
 from tillbridge.batcher import Batch, Part, halves
 from tillbridge.connecteam.client import Posted
 from tillbridge.connecteam.quota import Purpose
@@ -22,6 +21,7 @@ from tillbridge.ledger.store import DiskTrouble, Ledger
 from tillbridge.log import get_logger
 from tillbridge.policy import TargetPolicy
 from tillbridge.states import PartState, SaleState
+from tillbridge.stops import STOP_REMEDIES
 
 _log = get_logger("tillbridge.recording")
 

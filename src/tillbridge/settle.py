@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from tillbridge import doubt
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
-from tillbridge.bases import UNTIL_RESTART
 from tillbridge.doubt import Decided, Doubt, Hold, ReadLater, ReplaceWindow, Situation, Verdict
 from tillbridge.errors import UsageError
 from tillbridge.ledger import parts, removals, sales, targets, verdicts
@@ -25,6 +24,7 @@ from tillbridge.policy import DoubtPolicy, TargetPolicy
 from tillbridge.readings import Reading, Readings, quiet_of, sum_over
 from tillbridge.replace import Replacer
 from tillbridge.states import PartState
+from tillbridge.stops import UNTIL_RESTART
 
 _log = get_logger("tillbridge.settle")
 

@@ -10,16 +10,22 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from tillbridge import __version__
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.backfill import Backfill, History
-from tillbridge.bases import UNTIL_RESTART, Bases
+from tillbridge.bases import Bases
 from tillbridge.clock import Clock
-from tillbridge.config import Config, Location, RescanEvery
+from tillbridge.config import Config, Location
+from tillbridge.configured import (
+    bounds_of,
+    rescans_of,
+    rules_of,
+    shares_of,
+    target_policies,
+    user_agent,
+)
 from tillbridge.connecteam.auth import ApiKey, ClientCredentials
 from tillbridge.connecteam.client import ConnecteamClient, Headers
-from tillbridge.connecteam.quota import Shares
 from tillbridge.correct import Corrector
 from tillbridge.days import epoch_ms, local_date, start_of_day
 from tillbridge.delivery import Delivery
@@ -33,21 +39,17 @@ from tillbridge.lightspeed.client import LightspeedClient
 from tillbridge.lightspeed.oauth import Authenticator
 from tillbridge.lightspeed.tokens import TokenFile
 from tillbridge.lock import PostingLock
-from tillbridge.mapper import Rules
-from tillbridge.policy import DoubtPolicy, TargetPolicy
+from tillbridge.policy import DoubtPolicy
 from tillbridge.reader import Reader, Source
 from tillbridge.readings import Readings
 from tillbridge.recording import Recorder
 from tillbridge.replace import Replacer
 from tillbridge.secrets import resolve
 from tillbridge.settle import Settler
+from tillbridge.stops import UNTIL_RESTART
 from tillbridge.sync import Pass, SyncPlan, Writers
 from tillbridge.watermark import Mark, Watermark
-from tillbridge.windows import Bounds, Period, Rescan
-
-DEFAULT_MINUTE_LIMIT = 100
-DEFAULT_DAY_LIMIT = 10_000
-"""Connecteam's middle plan; used only until the first answer names the account's own limits."""
+from tillbridge.windows import Period
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,6 @@ class Transports:
     lightspeed: Transport | None = None
     token: Transport | None = None
     connecteam: Transport | None = None
-
-
-def user_agent(name: str) -> str:
-    """Version and installation, in the characters that a header may have."""
-    plain = name.encode("ascii", "replace").decode("ascii").replace("?", "_")
-    return f"tillbridge/{__version__} ({plain})"
 
 
 def token_path(ledger_path: Path) -> Path:
@@ -146,64 +142,6 @@ def lightspeed_client(
     )
     tokens = authenticator(config, ledger_path, environ, clock, transports.token)
     return LightspeedClient(http, tokens, clock, random.Random())
-
-
-def rules_of(config: Config, location: Location) -> Rules:
-    """What the mapper does at a location."""
-    mapping = config.mapping
-    skipped = {
-        name.casefold() for name, word in mapping.accounting_groups.items() if word == "skip"
-    }
-    return Rules(
-        connecteam_id=location.connecteam_id,
-        currency=location.currency,
-        zone=location.timezone,
-        day_starts_at=location.day_starts_at,
-        evening_date=mapping.after_midnight == "business_day",
-        service_charge=config.service_charge(location) == "include",
-        unknown_as_manual=mapping.unknown_type == "manual",
-        skip_types=frozenset(n for n, word in mapping.sale_types.items() if word == "skip"),
-        skip_groups=frozenset(skipped),
-    )
-
-
-def target_policies(config: Config) -> dict[int, TargetPolicy]:
-    """Connecteam's locations; several of Lightspeed's may feed one."""
-    found: dict[int, TargetPolicy] = {}
-    for place in config.locations:
-        if not place.enabled:
-            continue
-        known = found.get(place.connecteam_id)
-        name = place.name if known is None else f"{known.name} and {place.name}"
-        found[place.connecteam_id] = TargetPolicy(
-            place.connecteam_id,
-            name,
-            place.currency,
-            place.timezone,
-            exclusive=place.exclusive,
-            may_replace=place.exclusive and config.when_unclear(place) == "replace",
-        )
-    return found
-
-
-def rescans_of(config: Config) -> tuple[Rescan, ...]:
-    """The re-reads, named by what they do, so that the ledger knows one that was changed anew."""
-    found = []
-    for item in config.sync.rescans:
-        if isinstance(item, RescanEvery):
-            name = f"every {item.every:g}s back {item.back:g}s"
-            found.append(Rescan(name, item.back, every_s=item.every))
-        else:
-            found.append(Rescan(f"at {item.at} back {item.back:g}s", item.back, at=item.at))
-    return tuple(found)
-
-
-def bounds_of(location: Location) -> Bounds:
-    """A location's first and last moment, from its first and last day."""
-    ends = None
-    if location.end is not None:
-        ends = start_of_day(location.end + timedelta(days=1), location.timezone)
-    return Bounds(start_of_day(location.start, location.timezone), ends)
 
 
 class Bridge:
@@ -373,16 +311,6 @@ class Bridge:
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
-
-
-def shares_of(config: Config) -> Shares:
-    section = config.connecteam
-    return Shares(
-        section.quota_share,
-        section.backfill_share,
-        section.minute_limit or DEFAULT_MINUTE_LIMIT,
-        section.day_limit or DEFAULT_DAY_LIMIT,
-    )
 
 
 def _days_of(place: Location, first: date, last: date | None, now: datetime) -> Period:

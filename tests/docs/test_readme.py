@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tillbridge
 from tillbridge import errors
-from tillbridge.bases import STOP_REMEDIES
 from tillbridge.states import PartState, SaleState
+from tillbridge.stops import STOP_REMEDIES
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from tillbridge.cli.options import Common, print_json, say
 from tillbridge.cli.state import open_ledger
 from tillbridge.clock import SystemClock
+from tillbridge.configured import rules_of
 from tillbridge.days import epoch_ms
 from tillbridge.errors import UsageError
 from tillbridge.ledger import attention
@@ -15,7 +16,7 @@ from tillbridge.ledger import status as ledger_status
 from tillbridge.lock import PostingLock
 from tillbridge.money import minor_digits, minor_text
 from tillbridge.settle import Word
-from tillbridge.wiring import Bridge, rules_of
+from tillbridge.wiring import Bridge
 
 
 def list_quarantine(common: Common, *, as_json: bool) -> int:

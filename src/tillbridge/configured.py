@@ -1,0 +1,92 @@
+"""What the configuration means for the parts: rules, policies, periods and shares, as plain values.
+
+Only this module and `wiring` know both the configuration and the parts; the parts know neither.
+"""
+
+from datetime import timedelta
+
+from tillbridge import __version__
+from tillbridge.config import Config, Location, RescanEvery
+from tillbridge.connecteam.quota import Shares
+from tillbridge.days import start_of_day
+from tillbridge.mapper import Rules
+from tillbridge.policy import TargetPolicy
+from tillbridge.windows import Bounds, Rescan
+
+DEFAULT_MINUTE_LIMIT = 100
+DEFAULT_DAY_LIMIT = 10_000
+"""Connecteam's middle plan; used only until the first answer names the account's own limits."""
+
+
+def user_agent(name: str) -> str:
+    """Version and installation, in the characters that a header may have."""
+    plain = name.encode("ascii", "replace").decode("ascii").replace("?", "_")
+    return f"tillbridge/{__version__} ({plain})"
+
+
+def rules_of(config: Config, location: Location) -> Rules:
+    """What the mapper does at a location."""
+    mapping = config.mapping
+    skipped = {
+        name.casefold() for name, word in mapping.accounting_groups.items() if word == "skip"
+    }
+    return Rules(
+        connecteam_id=location.connecteam_id,
+        currency=location.currency,
+        zone=location.timezone,
+        day_starts_at=location.day_starts_at,
+        evening_date=mapping.after_midnight == "business_day",
+        service_charge=config.service_charge(location) == "include",
+        unknown_as_manual=mapping.unknown_type == "manual",
+        skip_types=frozenset(n for n, word in mapping.sale_types.items() if word == "skip"),
+        skip_groups=frozenset(skipped),
+    )
+
+
+def target_policies(config: Config) -> dict[int, TargetPolicy]:
+    """Connecteam's locations; several of Lightspeed's may feed one."""
+    found: dict[int, TargetPolicy] = {}
+    for place in config.locations:
+        if not place.enabled:
+            continue
+        known = found.get(place.connecteam_id)
+        name = place.name if known is None else f"{known.name} and {place.name}"
+        found[place.connecteam_id] = TargetPolicy(
+            place.connecteam_id,
+            name,
+            place.currency,
+            place.timezone,
+            exclusive=place.exclusive,
+            may_replace=place.exclusive and config.when_unclear(place) == "replace",
+        )
+    return found
+
+
+def rescans_of(config: Config) -> tuple[Rescan, ...]:
+    """The re-reads, named by what they do, so that the ledger knows one that was changed anew."""
+    found = []
+    for item in config.sync.rescans:
+        if isinstance(item, RescanEvery):
+            name = f"every {item.every:g}s back {item.back:g}s"
+            found.append(Rescan(name, item.back, every_s=item.every))
+        else:
+            found.append(Rescan(f"at {item.at} back {item.back:g}s", item.back, at=item.at))
+    return tuple(found)
+
+
+def bounds_of(location: Location) -> Bounds:
+    """A location's first and last moment, from its first and last day."""
+    ends = None
+    if location.end is not None:
+        ends = start_of_day(location.end + timedelta(days=1), location.timezone)
+    return Bounds(start_of_day(location.start, location.timezone), ends)
+
+
+def shares_of(config: Config) -> Shares:
+    section = config.connecteam
+    return Shares(
+        section.quota_share,
+        section.backfill_share,
+        section.minute_limit or DEFAULT_MINUTE_LIMIT,
+        section.day_limit or DEFAULT_DAY_LIMIT,
+    )

@@ -1,0 +1,26 @@
+"""Why posting to a Connecteam location may be stopped, and what a person can do. Pure."""
+
+UNTIL_RESTART = ("location_refused", "broken_invariant")
+"""Stops that no reading can end."""
+
+STOP_REMEDIES = {
+    "not_empty": (
+        "Switch the other integration off and delete its sales on those days; or, if both should "
+        "write there, set exclusive = false. tillbridge looks again every 15 minutes."
+    ),
+    "unexplained": (
+        "Find out who else writes there and delete what they wrote; or set exclusive = false. "
+        "tillbridge looks again every 15 minutes."
+    ),
+    "old_ledger": (
+        "The ledger seems to be an old copy: put the newest one back. If there is none, look which "
+        "of the waiting sales Connecteam has, then run `tillbridge settle old_ledger --landed` or "
+        "`--not-landed`."
+    ),
+    "applied_late": "Delete the second copies in Connecteam; tillbridge then goes on by itself.",
+    "location_refused": (
+        "Correct connecteam_id (see `tillbridge locations list`) and restart tillbridge."
+    ),
+    "broken_invariant": "Please report this; nothing was sent.",
+}
+"""What a person can do about each stop, by its name."""
