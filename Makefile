@@ -5,7 +5,7 @@ VENV := $(or $(TILLBRIDGE_VENV),.venv)
 PYTHON := "$(VENV)/bin/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports check clean env env-dev
+.PHONY: help setup demo test soak mutants lint format types imports check clean env env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,12 @@ demo: env ## both vendors on loopback, a day of trade carried over, and the proo
 
 test: env-dev ## all tests, on all cores
 	@$(PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
+
+soak: env-dev ## the simulation with many seeds: make soak SEEDS=10000 FIRST_SEED=1
+	@PYTHONPATH=tests $(PYTHON) -m simulation.soak
+
+mutants: env-dev ## plant bugs in a copy of the heart, and see the simulation catch each
+	@PYTHONPATH=tests $(PYTHON) -m simulation.mutants $(ARGS)
 
 lint: env-dev ## style and formatting
 	@$(PYTHON) -m ruff check .

@@ -104,12 +104,19 @@ class Accidents:
             return
         if "old_ledger" in stops.values():
             # The generation was raised by the old copy too, so only a person can tell.
-            sim.process.bridge.settler.settle_stop("old_ledger", Word.NOT_LANDED, "the newest")
+            sim.process.bridge.settler.settle_stop(
+                "old_ledger", Word.NOT_LANDED, "the newest", None
+            )
             sim.story.reach("a person says that the ledger is the newest")
         if "unexplained" in stops.values() and sim.checker.was_touched:
-            foreign = any(row.foreign and row.live for row in sim.shelf.rows.values())
+            foreign = any(
+                row.foreign and row.live and row.value.location_id in stops
+                for row in sim.shelf.rows.values()
+            )
             if not foreign:
-                sim.process.bridge.settler.settle_stop("unexplained", Word.NOT_LANDED, "my doing")
+                sim.process.bridge.settler.settle_stop(
+                    "unexplained", Word.NOT_LANDED, "my doing", None
+                )
                 sim.story.reach("a person ends a stop")
         for row in list(sim.shelf.rows.values()):
             if row.foreign and row.live and stops.get(row.value.location_id) in _FOREIGN_STOPS:

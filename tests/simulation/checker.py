@@ -70,6 +70,9 @@ class Checker:
     # -- at quiet points --------------------------------------------------------------------------
 
     def check_counts(self, view: Connection) -> None:
+        for row in targets.every(view):
+            if row.stop == "broken_invariant":
+                raise WrongError(f"the ledger contradicts itself: {row.stop_reason}")
         recount = counts.recount(view)
         for place in locations.every(view):
             tally = counts.by_state(view, place.id)
@@ -158,9 +161,7 @@ class Checker:
         truth = self.truth_of(row)
         self.story.tell(f"held {row.id} in truth {truth}: {row.reason}")
         target = next(t for t in self.plan.targets if t.id == row.connecteam_id)
-        foreign = self.connecteam.shelf.foreign_shown_between(
-            target.id, -1.0, self.clock.true_s
-        )
+        foreign = self.connecteam.shelf.foreign_shown_between(target.id, -1.0, self.clock.true_s)
         if self.was_amended(row):
             why = "" if target.replace and not foreign else "amended"
         elif target.replace and not (foreign or self.restored or self.was_touched):

@@ -49,6 +49,7 @@ DELETE_FAULTS = (
     "connect error",
 )
 READ_FAULTS = ("429", "500", "garbage", "200 too many", "lost", "connect error", "html")
+_REFUSALS = ("429", "403", "connect error", "connect timeout")
 _SILENCES: tuple[type[httpx.TransportError], ...] = (
     httpx.ReadTimeout,
     httpx.ReadError,
@@ -158,55 +159,38 @@ class FakeConnecteam(httpx.BaseTransport):
         return self._go_wrong(fault, record, request)
 
     def _go_wrong(self, fault: str, record: Request, request: httpx.Request) -> httpx.Response:
+        if fault in _REFUSALS:
+            return self._refuse_all(fault, request)
         everything = range(len(record.rows))
         some = range(self._rng.randint(1, max(1, len(record.rows) - 1)))
-        rest = range(len(some), len(record.rows))
-        match fault:
-            case "connect error":
-                raise httpx.ConnectError("refused", request=request)
-            case "connect timeout":
-                self._clock.advance(5)
-                raise httpx.ConnectTimeout("late", request=request)
-            case "429":
-                return self._answer(429, {"detail": "Rate limit exceeded"})
-            case "403":
-                return self._answer(403, {"detail": "Invalid API key"})
-            case "lost before acting":
-                raise self._silence(request)
-            case "lost after acting":
-                self._apply(record, everything)
-                raise self._silence(request)
-            case "applied late":
-                self._apply_later(record, everything)
-                raise self._silence(request)
-            case "applied in part":
-                self._apply(record, some)
-                raise self._silence(request)
-            case "in part and the rest late":
-                self._apply(record, some)
-                self._apply_later(record, rest)
-                raise self._silence(request)
-            case "502 before" | "200 too many before":
-                return self._no_echo(fault)
-            case "504 and applied late":
-                self._apply_later(record, everything)
-                return httpx.Response(504, text="upstream timed out")
-            case "502 after" | "200 too many after" | "200 html after":
-                self._apply(record, everything)
-                return self._no_echo(fault)
-            case "short echo, rest lost":
-                self._apply(record, some)
-                return self._echo(record, some)
-            case "short echo, rest late":
-                self._apply(record, some)
-                self._apply_later(record, rest)
-                return self._echo(record, some)
-            case "short echo, rest applied":
-                self._apply(record, everything)
-                return self._echo(record, sorted(self._rng.sample(everything, len(some))))
-            case _:
-                self._apply(record, everything)
-                return self._odd_echo(fault, record)
+        if "part" in fault or fault in ("short echo, rest lost", "short echo, rest late"):
+            self._apply(record, some)
+        elif "after" in fault or "echo" in fault or " id" in fault:
+            self._apply(record, everything)
+        if fault in ("applied late", "504 and applied late"):
+            self._apply_later(record, everything)
+        elif fault.endswith("rest late"):
+            self._apply_later(record, range(len(some), len(record.rows)))
+        if fault.startswith(("lost", "applied", "in part")):
+            raise self._silence(request)
+        if fault[0].isdigit():
+            return self._no_echo(fault)
+        if fault.startswith("short echo"):
+            shown = sorted(record.applied)
+            if fault.endswith("rest applied"):
+                shown = sorted(self._rng.sample(shown, len(some)))
+            return self._echo(record, shown)
+        return self._odd_echo(fault, record)
+
+    def _refuse_all(self, fault: str, request: httpx.Request) -> httpx.Response:
+        if fault == "connect error":
+            raise httpx.ConnectError("refused", request=request)
+        if fault == "connect timeout":
+            self._clock.advance(5)
+            raise httpx.ConnectTimeout("late", request=request)
+        if fault == "429":
+            return self._answer(429, {"detail": "Rate limit exceeded"})
+        return self._answer(403, {"detail": "Invalid API key"})
 
     def _odd_echo(self, fault: str, record: Request) -> httpx.Response:
         places = list(range(len(record.rows)))
@@ -220,6 +204,8 @@ class FakeConnecteam(httpx.BaseTransport):
         return self._echo(record, places, (older + shown)[: len(shown)])
 
     def _no_echo(self, fault: str) -> httpx.Response:
+        if fault.startswith("504"):
+            return httpx.Response(504, text="upstream timed out")
         if fault.startswith("502"):
             return httpx.Response(502, text="<html><title>Bad gateway</title></html>")
         if "html" in fault:
@@ -323,7 +309,7 @@ class FakeConnecteam(httpx.BaseTransport):
                 return self._no_echo(fault)
             case "applied late":
                 delay_s = self._rng.uniform(0.0, self.manners.wait_s)
-                self._clock.at(self._clock.true_s + delay_s, lambda: None if act() else None)
+                self._clock.at(self._clock.true_s + delay_s, act)
                 raise self._silence(request)
             case "lost after acting":
                 act()

@@ -151,7 +151,7 @@ class Simulation:
                 self.process.begin()
             report = self.process.run_pass()
         except Crash:
-            self.end_process()
+            self._after_crash()
             return self.rng.uniform(1, 400)
         except TillbridgeError as error:
             self.story.reach(f"pass failed: {type(error).__name__}")
@@ -178,6 +178,22 @@ class Simulation:
             self.config, self.path, self.clock, gate, (self.lightspeed, self.connecteam),
             Random(f"retries {self.plan.seed}"), self._disk_fails,
         )  # fmt: skip
+
+    def _after_crash(self) -> None:
+        """The process is dead; in some seeds another one has been waiting for its lock."""
+        dead, self.process = self.process, None
+        if dead is None:
+            return
+        if self.rng.random() < self.plan.second_process:
+            crashes, self.crashes = self.crashes, 0.0
+            self.process = self.new_process()
+            if self.process.begin() and dead.began:
+                raise WrongError("two processes hold the lock")
+            dead.end()
+            self.story.reach("a waiting service takes over")
+            self.process.begin()
+            self.process.gate.chance = self.crashes = crashes
+        dead.end()
 
     def end_process(self) -> None:
         if self.process is not None:

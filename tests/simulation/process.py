@@ -170,7 +170,7 @@ class Process:
             raise
         # The spread of its tries is the only chance in the bridge; the seed decides it too.
         self.bridge._reader._pages._rng = rng  # type: ignore[attr-defined]
-        self.began = False
+        self.began = self.ended = False
 
     def begin(self) -> bool:
         """Become the one that posts; false if another process is."""
@@ -185,7 +185,9 @@ class Process:
 
     def end(self) -> None:
         """The kernel closes its files; what was not committed is gone."""
-        self.gate.dead = True
+        if self.ended:
+            return
+        self.ended = self.gate.dead = True
         self.ledger.close()
         self.lock.release()
 

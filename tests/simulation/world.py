@@ -29,7 +29,7 @@ class VirtualClock:
         self._wall_off_s = 0.0
         self._booted_at_s = -1000.0
         self._boots = 1
-        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        self._later: list[tuple[float, int, Callable[[], object]]] = []
         self._count = 0
 
     @property
@@ -60,7 +60,7 @@ class VirtualClock:
             action()
         self.true_s = max(self.true_s, true_s)
 
-    def at(self, true_s: float, action: Callable[[], None]) -> None:
+    def at(self, true_s: float, action: Callable[[], object]) -> None:
         """Let something happen at a moment, as time passes it."""
         self._count += 1
         heapq.heappush(self._later, (true_s, self._count, action))

@@ -1,0 +1,53 @@
+"""The seeded simulation. More seeds: `make soak SEEDS=10000`; one seed again: see its message."""
+
+import os
+from collections import Counter
+
+import pytest
+
+from simulation import pool
+from simulation.coverage import BRANCHES, FAULTS
+from simulation.regressions import REGRESSIONS
+
+CI_SEEDS = 220
+SEEDS = int(os.environ.get("SEEDS", str(CI_SEEDS)))
+FIRST = int(os.environ.get("FIRST_SEED", "1"))
+_ALL = range(FIRST, FIRST + SEEDS)
+
+
+@pytest.fixture(scope="session")
+def results():
+    return {result["seed"]: result for result in pool.run(FIRST, SEEDS)}
+
+
+def told(result):
+    """A failure, and how to see its whole story."""
+    again = f"PYTHONPATH=tests python -m simulation.run_seeds --first {result['seed']} --story"
+    return f"seed {result['seed']} failed {result['failure']}\nAgain, with its story: {again}"
+
+
+@pytest.mark.parametrize("seed", _ALL)
+def test_a_seed_ends_with_every_sale_in_its_place(results, seed):
+    assert results[seed]["failure"] is None, told(results[seed])
+
+
+@pytest.mark.parametrize(("name", "seed"), REGRESSIONS.items())
+def test_a_seed_that_once_failed_does_not_fail_again(results, name, seed):
+    result = results.get(seed) or next(pool.run(seed, 1))
+    assert result["failure"] is None, told(result)
+
+
+def test_the_same_seed_tells_the_same_story_whatever_the_hashes(results):
+    again = pool.run(FIRST, min(SEEDS, 12), hash_seed=7)
+    assert {r["seed"]: r["digest"] for r in again}.items() <= {
+        seed: result["digest"] for seed, result in results.items()
+    }.items()
+
+
+@pytest.mark.skipif(SEEDS < CI_SEEDS, reason="needs all seeds")
+@pytest.mark.parametrize("name", [*FAULTS, *BRANCHES])
+def test_every_fault_and_every_branch_is_reached(results, name):
+    reached = Counter()
+    for result in results.values():
+        reached.update(result["reached"])
+    assert reached[name] > 0, f"no seed reached: {name}"
