@@ -97,10 +97,8 @@ class Backfill:
         posting ended for the quota or a refusal.
         """
         progress = Progress(0, 0, 0.0, [], Delivered())
-        seen: dict[int, int] = {}
         for report in self._reader.read(self._tasks(), should_stop):
-            progress.read += report.new - seen.get(id(report), 0)
-            seen[id(report)] = report.new
+            progress.read += report.latest
             if report.error is not None:
                 progress.errors.append(report.error)
             progress.done_share = self._share()

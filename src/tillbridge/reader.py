@@ -75,6 +75,7 @@ class Report:
     task: Task
     pages: int = 0
     new: int = 0
+    latest: int = 0  # sales that the latest page brought
     changed: int = 0
     quarantined: int = 0
     done: bool = False
@@ -83,6 +84,7 @@ class Report:
     def add(self, taken: Taken) -> None:
         self.pages += 1
         self.new += taken.new
+        self.latest = taken.new
         self.changed += taken.changed
         self.quarantined += taken.quarantined
 
@@ -176,6 +178,7 @@ class Reader:
 
     def _take(self, future: Future[Page], progress: _Progress) -> None:
         report = progress.report
+        report.latest = 0
         try:
             self._take_page(future.result(), progress)
         except NotOperationalBefore as error:

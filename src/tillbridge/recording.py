@@ -53,6 +53,14 @@ class Delivered:
     halted: bool = False
     next_look_s: float | None = None
 
+    def add_earlier(self, earlier: "Delivered") -> None:
+        """Count what an earlier delivery of the same pass did; its waits are out of date."""
+        self.posted += earlier.posted
+        self.requests += earlier.requests
+        self.doubts += earlier.doubts
+        self.refused = self.refused or earlier.refused
+        self.trouble = self.trouble or earlier.trouble
+
 
 @dataclass(frozen=True, slots=True)
 class Flight:

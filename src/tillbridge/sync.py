@@ -39,6 +39,10 @@ from tillbridge.windows import (
 _log = get_logger("tillbridge.sync")
 
 
+POST_MEANWHILE = 2000
+"""New sales after which a long read makes room for posting: twenty full requests."""
+
+
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
     """A location's live sync.
@@ -146,7 +150,9 @@ class Pass:
         waits = [report.settled.next_look_s, does.replacer.step(self._reread)]
         waits.append(does.corrector.step())
         does.bases.verify()
-        report.delivered = does.delivery.run(should_stop)
+        delivered = does.delivery.run(should_stop)
+        delivered.add_earlier(report.delivered)
+        report.delivered = delivered
         waits += [report.delivered.next_look_s, report.delivered.quota_wait_s]
         waits.append(does.learner.step())
         report.next_look_s = min((wait for wait in waits if wait is not None), default=None)
@@ -170,7 +176,12 @@ class Pass:
         """Read the windows of all locations that are due."""
         tasks = [task for plan in self._plans for task in self._tasks(plan)]
         try:
+            unsent = 0
             for page in self._reader.read(tasks, should_stop):
+                unsent += page.latest
+                if unsent >= POST_MEANWHILE:
+                    unsent = 0
+                    self._post_meanwhile(report, should_stop)
                 if page.error is not None:
                     report.read_errors.append(page.error)
                 if page.done or page.error is not None:
@@ -183,6 +194,14 @@ class Pass:
         except CredentialsRefused as error:
             report.lightspeed_refused = error
             self._alarms.raise_("lightspeed_credentials", error.message, error.remedy)
+
+    def _post_meanwhile(self, report: PassReport, should_stop: Callable[[], bool]) -> None:
+        """A first read of months must not keep the sales that it has found already waiting."""
+        if self._writers is not None:
+            full = frozenset(Lane)
+            delivered = self._writers.delivery.run(should_stop, only_full=full)
+            delivered.add_earlier(report.delivered)
+            report.delivered = delivered
 
     def _tasks(self, plan: SyncPlan) -> list[Task]:
         now = self._clock.now()
