@@ -18,6 +18,12 @@ from tillbridge.ledger import quotas
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.store import Ledger
 
+_LARGE_PLAN = 1000
+"""Requests per day from which on a request more or less does not matter."""
+
+_KEPT_BACK = 10
+"""Requests of a small plan's day that are kept for readings, deletes and second tries."""
+
 
 class Account:
     """One per process.
@@ -60,6 +66,16 @@ class Account:
         day = next(window for window in self.windows() if window.name == "day")
         mine = int(self.shares.limit_of(day) * self.shares.quota) - day.spent
         return mine if day.remaining is None else min(mine, day.remaining)
+
+    def useful_wait_s(self) -> float:
+        """How long sales should wait for company: not at all on the larger plans; on the smallest
+        so long that the rest of the day's requests lasts for the rest of the day.
+        """
+        day = next(window for window in self.windows() if window.name == "day")
+        if self.shares.limit_of(day) >= _LARGE_PLAN:
+            return 0.0
+        rest_s = (day.reset_ms - epoch_ms(self._clock.now())) / 1000
+        return max(0.0, rest_s) / max(1, self.left_today() - _KEPT_BACK)
 
     def spend(self, commit: Connection) -> None:
         """Count a request that is about to be sent."""

@@ -70,6 +70,7 @@ class Delivery:
         clock: both times.
         executor: runs the requests.
         max_in_flight: most requests at once, at different locations.
+        batch_age_s: how long a sale may wait for others; None lets the quota decide.
         note_intent: told the id and the wall time of each request that is about to be sent.
     """
 
@@ -83,6 +84,7 @@ class Delivery:
         clock: Clock,
         executor: Executor,
         max_in_flight: int,
+        batch_age_s: float | None,
         note_intent: Callable[[int, int], None],
     ) -> None:
         self._ledger = ledger
@@ -93,6 +95,7 @@ class Delivery:
         self._clock = clock
         self._executor = executor
         self._max_in_flight = max_in_flight
+        self._batch_age_s = batch_age_s
         self._note_intent = note_intent
 
     def run(
@@ -100,23 +103,40 @@ class Delivery:
         should_stop: Callable[[], bool] = lambda: False,
         *,
         only_full: frozenset[Lane] = frozenset(),
+        patient: bool = False,
     ) -> Delivered:
         """Post until nothing more can go out now.
 
         Args:
             should_stop: asked before each request; the ones under way are finished.
             only_full: lanes of which more sales are on their way, so that only full requests go.
+            patient: let sales wait for company as long as the configuration says, or as the day's
+                quota makes useful; there will be another delivery soon.
         """
         self._recorder.record_left()
         run = _Run()
+        pause_s = self._pause_s() if patient else 0.0
+        if pause_s > 0:
+            only_full = frozenset(Lane)
         while run.may_go_on and not should_stop():
             run.queue = self._plan(only_full)
             if not run.queue:
                 break
             self._fly(run, should_stop)
-        run.done.next_look_s = self._bases.next_look_s()
+        looks = [self._bases.next_look_s(), pause_s or None]
+        run.done.next_look_s = min((look for look in looks if look is not None), default=None)
         self._note_unread(run.done)
         return run.done
+
+    def _pause_s(self) -> float:
+        """Seconds for which sales are left to wait for company; 0 if they go at once."""
+        age_s = self._account.useful_wait_s() if self._batch_age_s is None else self._batch_age_s
+        now_ms = self._account.moment().wall_ms
+        with self._ledger.view() as view:
+            last_ms = parts.last_started_ms(view)
+        since_s = (now_ms - last_ms) / 1000
+        # A last request in the future comes from a clock that was wrong.
+        return max(0.0, age_s - since_s) if since_s >= 0 else 0.0
 
     def _fly(self, run: "_Run", should_stop: Callable[[], bool]) -> None:
         """Send a plan, several requests at once where they go to different locations."""

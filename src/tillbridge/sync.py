@@ -98,6 +98,7 @@ class Pass:
         plans: the locations to read.
         clock: the wall clock decides what is due.
         alarms: for refused credentials.
+        patient: sales may wait for company, because another pass will come.
     """
 
     def __init__(
@@ -108,6 +109,8 @@ class Pass:
         plans: Sequence[SyncPlan],
         clock: Clock,
         alarms: Alarms,
+        *,
+        patient: bool = False,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
@@ -115,6 +118,7 @@ class Pass:
         self._plans = plans
         self._clock = clock
         self._alarms = alarms
+        self._patient = patient
 
     def run(
         self,
@@ -150,7 +154,7 @@ class Pass:
         waits = [report.settled.next_look_s, does.replacer.step(self._reread)]
         waits.append(does.corrector.step())
         does.bases.verify()
-        delivered = does.delivery.run(should_stop)
+        delivered = does.delivery.run(should_stop, patient=self._patient)
         delivered.add_earlier(report.delivered)
         report.delivered = delivered
         waits += [report.delivered.next_look_s, report.delivered.quota_wait_s]

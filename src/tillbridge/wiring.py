@@ -199,6 +199,7 @@ class Bridge:
         self.settler = Settler(
             ledger, self.account, readings, self.policies, doubts, replacer, self.alarms
         )
+        batch_age = config.sync.max_batch_age
         recorder = Recorder(ledger, self.account, self.policies, self.alarms)
         self.delivery = Delivery(
             ledger,
@@ -209,6 +210,7 @@ class Bridge:
             clock,
             self._executor,
             4,
+            None if batch_age == "auto" else batch_age,
             self._note_intent,
         )
         learner = Learner(ledger, self.account, readings, self.policies)
@@ -267,8 +269,12 @@ class Bridge:
         self._mark = Mark(self._mark.generation, batch_id, wall_ms)
         self.watermark.write(self._mark, durable=False)
 
-    def make_pass(self) -> Pass:
-        """A pass; it posts only if this process holds the lock."""
+    def make_pass(self, *, patient: bool = False) -> Pass:
+        """A pass; it posts only if this process holds the lock.
+
+        Args:
+            patient: sales may wait for company, because another pass will come.
+        """
         posts = self.lock.is_held
         plans = [
             SyncPlan(
@@ -287,6 +293,7 @@ class Bridge:
             plans,
             self.clock,
             self.alarms,
+            patient=patient,
         )
 
     def histories(self, first: date, last: date | None, names: Sequence[str]) -> list[History]:

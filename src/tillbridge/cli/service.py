@@ -30,7 +30,7 @@ def run(common: Common) -> None:
     bridge = Bridge(config, ledger, lock, os.environ, clock)
     post_for_s = max(config.sync.poll_every, _LEAST_POST_S)
     service = Service(
-        lambda should_stop: bridge.make_pass().run(should_stop, post_for_s=post_for_s),
+        lambda should_stop: bridge.make_pass(patient=True).run(should_stop, post_for_s=post_for_s),
         config.sync.poll_every,
         clock,
     )

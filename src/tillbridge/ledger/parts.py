@@ -271,6 +271,12 @@ def set_state(
     )  # fmt: skip
 
 
+def last_started_ms(view: Connection) -> int:
+    """When the newest request was begun, wall time; 0 if there was none."""
+    newest = select(batch_table.c.started_ms).order_by(batch_table.c.id.desc()).limit(1)
+    return int(view.execute(newest).scalar_one_or_none() or 0)
+
+
 def newest_total(view: Connection, connecteam_id: int) -> int:
     """The sum of the newest part at a location; 0 if there is none."""
     query = (
