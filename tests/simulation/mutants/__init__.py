@@ -1,0 +1,1 @@
+"""Planted bugs: each must be caught by the seeds. `make mutants` runs them all."""

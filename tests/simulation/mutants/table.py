@@ -1,0 +1,237 @@
+"""Small changes of the heart that break it. Each text is found exactly once in its file."""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A planted bug: in `file`, below the package, `old` becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "send before the intent is committed",
+        "delivery.py",
+        "            flight = self._commit_intent(batch)\n",
+        "            self._account.client.post([row.transaction for row in batch.rows])\n"
+        "            flight = self._commit_intent(batch)\n",
+    ),
+    Mutant(
+        "take a 502 for a refusal",
+        "outcome.py",
+        "    if status == 429:\n",
+        "    if status in (429, 502):\n",
+    ),
+    Mutant(
+        "take a broken connection for one that was never made",
+        "http.py",
+        "            return NoAnswer(not_sent=False, reason=_reason(error))",
+        "            return NoAnswer(not_sent=True, reason=_reason(error))",
+    ),
+    Mutant(
+        "try a POST again after a timeout",
+        "connecteam/client.py",
+        "        if isinstance(answer, NoAnswer):\n"
+        "            return Posted(Silence(answer.not_sent, answer.reason), None, {})\n",
+        "        if isinstance(answer, NoAnswer):\n"
+        '            answer = self._http.exchange("POST", "/sales/v1/transactions",\n'
+        "                headers=headers, content=content)\n"
+        "        if isinstance(answer, NoAnswer):\n"
+        "            return Posted(Silence(answer.not_sent, answer.reason), None, {})\n",
+    ),
+    Mutant(
+        "take a 200 without an echo for accepted or refused: too many requests",
+        "outcome.py",
+        "    if status == 429:\n",
+        "    if status in (200, 429):\n",
+    ),
+    Mutant(
+        "believe a short echo to mean that the rest was refused",
+        "outcome.py",
+        "    if len(matched) < len(sent):\n",
+        "    if len(matched) < len(sent) and len(matched) % 2:\n"
+        '        return RowsRefused({}, "short")\n'
+        "    if len(matched) < len(sent):\n",
+    ),
+    Mutant(
+        "believe a 400 to a request of several rows",
+        "outcome.py",
+        "_ABOUT_THE_CONNECTION and count == 1:",
+        "_ABOUT_THE_CONNECTION:",
+    ),
+    Mutant(
+        "skip patience: a first look decides",
+        "doubt.py",
+        "    open_s = patience.wait_s + patience.lag_s - latest\n",
+        "    open_s = -latest\n",
+    ),
+    Mutant(
+        "skip T: a request acts at once or never",
+        "doubt.py",
+        "    open_s = patience.wait_s + patience.lag_s - latest\n",
+        "    open_s = patience.lag_s / 4 - latest\n",
+    ),
+    Mutant(
+        "forget that acknowledged rows may still lag",
+        "doubt.py",
+        "        after_ack = patience.lag_s - self.acked_s\n",
+        "        after_ack = 0.0\n",
+    ),
+    Mutant(
+        "take totals that could not be read for empty ones",
+        "connecteam/wire.py",
+        "    if answer.status != 200:\n        raise UnreadableTotals",
+        "    if answer.status != 200:\n        return []\n        raise UnreadableTotals",
+    ),
+    Mutant(
+        "compare levels instead of changes",
+        "settle.py",
+        "        change = sum_over(reading.totals, span) - sum_over(base[1], span)\n",
+        "        change = sum_over(reading.totals, span)\n",
+    ),
+    Mutant(
+        "forget what was being sent at start-up: it waits again",
+        "settle.py",
+        "        if found:\n            now = self._account.moment()\n",
+        "        if found:\n"
+        "            with self._ledger.commit() as commit:\n"
+        "                for row in found:\n"
+        "                    verdicts.not_landed(commit, row, self._account.moment())\n"
+        "            found = []\n"
+        "            now = self._account.moment()\n",
+    ),
+    Mutant(
+        "take what was being sent at start-up for posted",
+        "settle.py",
+        "        if found:\n            now = self._account.moment()\n",
+        "        if found:\n"
+        "            with self._ledger.commit() as commit:\n"
+        "                for row in found:\n"
+        "                    verdicts.open_doubt(commit, row, self._account.moment(), '')\n"
+        "                    fresh = parts.get(commit, row.id)\n"
+        "                    verdicts.landed(commit, fresh, self._account.moment())\n"
+        "            found = []\n"
+        "            now = self._account.moment()\n",
+    ),
+    Mutant(
+        "a lease instead of the lock",
+        "lock.py",
+        "        except BlockingIOError:\n            os.close(file)\n            return False\n",
+        "        except BlockingIOError:\n            pass\n",
+    ),
+    Mutant(
+        "send although the machine slept after the commit",
+        "delivery.py",
+        "MAX_COMMIT_TO_SEND_S = 5.0",
+        "MAX_COMMIT_TO_SEND_S = 1e9",
+    ),
+    Mutant(
+        "waits go on over a reboot",
+        "ledger/verdicts.py",
+        "        if item.boot_id != now.boot_id:\n",
+        "        if item.boot_id is None:\n",
+    ),
+    Mutant(
+        "always hold",
+        "doubt.py",
+        "    everything = tuple(doubt.part_id for doubt in situation.doubts)\n",
+        '    return Hold("always")\n'
+        "    everything = tuple(doubt.part_id for doubt in situation.doubts)\n",
+    ),
+    Mutant(
+        "always replace",
+        "doubt.py",
+        "    everything = tuple(doubt.part_id for doubt in situation.doubts)\n",
+        '    return ReplaceWindow("always")\n'
+        "    everything = tuple(doubt.part_id for doubt in situation.doubts)\n",
+    ),
+    Mutant(
+        "hold where replacing is allowed",
+        "doubt.py",
+        "    if situation.may_replace and (",
+        "    if False and (",
+    ),
+    Mutant(
+        "replace where it is not allowed",
+        "replace.py",
+        "        if not self._policies[key].may_replace and not by_person:\n",
+        "        if False:\n",
+    ),
+    Mutant(
+        "post before the window's unanswered delete can act no more",
+        "replace.py",
+        "            if left_s > 0:\n",
+        "            if left_s > 1e9:\n",
+    ),
+    Mutant(
+        "take an unanswered delete of a window for done",
+        "replace.py",
+        "            if answer.status != 200:\n",
+        "            if answer.status not in (0, 200):\n",
+    ),
+    Mutant(
+        "a window one second too short at its start",
+        "replace.py",
+        "end_s=last_s + 1, total=0, reason=reason,",
+        "end_s=last_s, total=0, reason=reason,",
+    ),
+    Mutant(
+        "the rows of a cleared window stay in what totals must show",
+        "ledger/removals.py",
+        "    targets.acknowledge(commit, row.connecteam_id, -gone, now)\n",
+        "    targets.acknowledge(commit, row.connecteam_id, 0, now)\n",
+    ),
+    Mutant(
+        "post the amended sale without deleting the old one",
+        "correct.py",
+        "        answer = self._account.client.delete_one(row.transaction_id)\n",
+        '        answer = Deleted(200, "", {})\n',
+    ),
+    Mutant(
+        "take an unanswered delete of a transaction for done",
+        "correct.py",
+        "        is_gone = answer.status == 200 or",
+        "        is_gone = answer.status in (0, 200, 502) or",
+    ),
+    Mutant(
+        "never correct an amended sale",
+        "correct.py",
+        "        for row in rows:\n            if row.connecteam_id in blocked or not",
+        "        for row in ():\n            if row.connecteam_id in blocked or not",
+    ),
+    Mutant(
+        "do not look whether an exclusive place is empty",
+        "bases.py",
+        "        found = self._found_on_days(key, want, reading) if policy.exclusive else []\n",
+        "        found = []\n",
+    ),
+    Mutant(
+        "mix signs in a part",
+        "batcher.py",
+        "        (gains if amount > 0 else losses if amount < 0 else zeros).append(row)\n",
+        "        (zeros if amount == 0 else gains).append(row)\n",
+    ),
+    Mutant(
+        "match echoed rows by their place",
+        "outcome.py",
+        "    matched: dict[int, str] = {}\n",
+        "    return {place: row.transaction_id for place, row in enumerate(rows)}\n"
+        "    matched: dict[int, str] = {}\n",
+    ),
+    Mutant(
+        "move the cursor with the first page",
+        "reader.py",
+        "            if last:\n                task.when_done(commit)\n",
+        "            task.when_done(commit)\n            if last:\n                pass\n",
+    ),
+    Mutant(
+        "leave the rest of a refused request behind",
+        "recording.py",
+        "            parts.move_rows(commit, part_id, SaleState.SENDING, SaleState.WAITING)\n",
+        "            parts.move_rows(commit, part_id, SaleState.SENDING, SaleState.POSTED)\n",
+    ),
+)
