@@ -7,21 +7,6 @@ from system.conftest import Made
 from tillbridge.sandbox import Sandbox
 
 
-def test_on_the_smallest_plan_the_service_spreads_the_days_requests(
-    make: Callable[..., Made],
-) -> None:
-    served, home = make(plan="small", sales_per_day=40)
-    with home.service():
-        before = _quiet(served)
-        for _ in range(3):
-            served.close_sale(0)
-            time.sleep(1.5)
-        assert served.counters()["connecteam.post"] == before  # they wait for company
-        assert served.counters().get("connecteam.throttled", 0) == 0
-    assert home.call("once").code == 0  # a single pass has nobody to wait for
-    assert served.counters()["connecteam.post"] > before
-
-
 def test_on_a_larger_plan_a_sale_goes_at_once_unless_it_is_told_to_wait(
     make: Callable[..., Made],
 ) -> None:
