@@ -118,10 +118,21 @@ class Accidents:
                     "unexplained", Word.NOT_LANDED, "my doing", None
                 )
                 sim.story.reach("a person ends a stop")
+        if "applied_late" in stops.values():
+            self._delete_second_copies()
         for row in list(sim.shelf.rows.values()):
             if row.foreign and row.live and stops.get(row.value.location_id) in _FOREIGN_STOPS:
                 sim.shelf.remove(row, by_person=True)
                 sim.story.reach("a person deletes what did not belong there")
+
+    def _delete_second_copies(self) -> None:
+        """What a request that came later than it may left behind, and whose ids nobody knew."""
+        shelf = self._sim.shelf
+        for row in list(shelf.rows.values()):
+            again = [r for r in shelf.rows.values() if r.live and r.value == row.value]
+            if row.live and not row.foreign and len(again) > shelf.most(row.value):
+                shelf.remove(row, by_person=True)
+                self._sim.story.reach("a person deletes second copies")
 
     def _stops(self) -> dict[int, str]:
         assert self._sim.process is not None

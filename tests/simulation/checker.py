@@ -131,6 +131,11 @@ class Checker:
 
     # -- what is held -----------------------------------------------------------------------------
 
+    @property
+    def _is_muddled(self) -> bool:
+        """Whether something changed totals that no rule can foresee."""
+        return bool(self.restored or self.was_touched or self.connecteam.shelf.pardoned)
+
     def truth_of(self, row: Any) -> str:
         """What became of a part: "all", "none" or "some" of it was applied."""
         count = len(self.applied(row))
@@ -164,7 +169,7 @@ class Checker:
         foreign = self.connecteam.shelf.foreign_shown_between(target.id, -1.0, self.clock.true_s)
         if self.was_amended(row):
             why = "" if target.replace and not foreign else "amended"
-        elif target.replace and not (foreign or self.restored or self.was_touched):
+        elif target.replace and not (foreign or self._is_muddled):
             why = ""
         elif row.total == 0:
             why = "zero"
@@ -172,7 +177,7 @@ class Checker:
             why = "in part"
         elif foreign:
             why = "foreign"
-        elif self.restored or self.connecteam.shelf.pardoned or self.was_touched:
+        elif self._is_muddled:
             why = "totals were changed by hand"
         else:
             why = ""

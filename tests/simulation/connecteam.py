@@ -229,7 +229,7 @@ class FakeConnecteam(httpx.BaseTransport):
         enough whichever silence it gets.
         """
         too_late = self.manners.too_late and self._rng.random() < 0.5
-        delay_s = self._rng.uniform(0.0, self.manners.wait_s)
+        delay_s = self._rng.choice((self._rng.random(), 0.99)) * self.manners.wait_s
         if too_late:
             self._story.reach("acted later than it may")
             delay_s = 3 * 3600.0
@@ -279,7 +279,7 @@ class FakeConnecteam(httpx.BaseTransport):
             def act() -> bool:
                 inclusive = self.manners.ends_inclusive
                 for row in self.shelf.inside(location_id, start_s, end_s, inclusive=inclusive):
-                    self.shelf.remove(row)
+                    self.shelf.remove(row, in_window=True)
                 return True
         else:
             key = path.rsplit("/", 1)[1]

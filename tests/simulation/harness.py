@@ -80,7 +80,7 @@ class Simulation:
         )  # fmt: skip
         self.checker = Checker(plan, self.clock, self.story, self.connecteam, self.sales)
         self.shelf.most = self.checker.most
-        self.shelf.may_delete = lambda row: True
+        self.shelf.may_delete = self.checker.is_stale
         self.config = parse(plan.config(str(self.path))).config
         self.process: Process | None = None
         self.disk_faults = 0.0
@@ -152,7 +152,7 @@ class Simulation:
             report = self.process.run_pass()
         except Crash:
             self._after_crash()
-            return self.rng.uniform(1, 400)
+            return self.rng.uniform(60, 900)
         except TillbridgeError as error:
             self.story.reach(f"pass failed: {type(error).__name__}")
             if self.process is not None and not self.process.began:
@@ -185,7 +185,10 @@ class Simulation:
         if dead is None:
             return
         if self.rng.random() < self.plan.second_process:
-            crashes, self.crashes = self.crashes, 0.0
+            (crashes, self.crashes), (disk, self.disk_faults) = (
+                (self.crashes, 0),
+                (self.disk_faults, 0),
+            )
             self.process = self.new_process()
             if self.process.begin() and dead.began:
                 raise WrongError("two processes hold the lock")
@@ -193,6 +196,7 @@ class Simulation:
             self.story.reach("a waiting service takes over")
             self.process.begin()
             self.process.gate.chance = self.crashes = crashes
+            self.disk_faults = disk
         dead.end()
 
     def end_process(self) -> None:

@@ -54,10 +54,12 @@ class Shelf:
         self._count = 0
         self.most: Callable[[Value], int] = lambda _value: 1_000_000
         """How many rows of a value there may be at once: as many as sales ever had it."""
-        self.may_delete: Callable[[Row], bool] = lambda _row: True
+        self.may_delete: Callable[[Value], bool] = lambda _value: True
+        """Whether a single row of this value may go: if its sale says something else by now."""
         self._live: Counter[Value] = Counter()
+        self._mood = (-1.0, 0.0)
         self.pardoned = 0
-        """Doubled rows that the world itself planted, by acting later than it may."""
+        """Rows that the world itself planted, by acting later than it may."""
 
     def add(self, value: Value, *, foreign: bool = False, too_late: bool = False) -> Row:
         now = self._clock.true_s
@@ -68,15 +70,16 @@ class Shelf:
         if foreign:
             return row
         self._live[value] += 1
-        if self._live[value] > self.most(value):
-            if too_late:
-                self.pardoned += 1
-            elif not self.pardoned:
-                raise WrongError(f"doubled: {value} is there {self._live[value]} times")
+        if too_late:
+            self.pardoned += 1
+        if self._live[value] > self.most(value) and not self.pardoned:
+            raise WrongError(f"doubled: {value} is there {self._live[value]} times")
         return row
 
-    def remove(self, row: Row, *, by_person: bool = False) -> None:
-        if not by_person and not self.may_delete(row):
+    def remove(self, row: Row, *, by_person: bool = False, in_window: bool = False) -> None:
+        """A row goes: by its id, as part of a window, or because a person deletes it."""
+        free = by_person or in_window or self.pardoned
+        if not free and not self.may_delete(row.value):
             raise WrongError(f"deleted without need: {row}")
         if row.foreign and not by_person:
             raise WrongError(f"deleted what somebody else wrote: {row}")
@@ -87,7 +90,16 @@ class Shelf:
             self._live[row.value] -= 1
 
     def _lag(self) -> float:
-        return self._rng.uniform(0, self._lag_s) if self._rng.random() < 0.8 else 0.0
+        """How long totals take to show a change; often the longest time, and often the same for
+        all that changes at one moment, as if totals were made anew now and then.
+        """
+        now = self._clock.true_s
+        if self._mood[0] == now and self._rng.random() < 0.7:
+            return self._mood[1]
+        kind = self._rng.random()
+        share = 0.0 if kind < 0.2 else self._rng.uniform(0.95 if kind < 0.6 else 0.0, 1.0)
+        self._mood = (now, share * self._lag_s)
+        return self._mood[1]
 
     def inside(self, location_id: int, start_s: int, end_s: int, *, inclusive: bool) -> list[Row]:
         last = end_s if inclusive else end_s - 1
