@@ -3,9 +3,11 @@
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 from collections import Counter
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,7 +37,7 @@ def test_fifty_kills_at_random_moments_lose_and_double_nothing(seed: int, tmp_pa
     )  # fmt: skip
     with Sandbox(options) as served:
         home = _install(tmp_path, served)
-        _live_until_posting(home, served)
+        _live_until_read(home)
         for turn in range(KILLS - 1):
             if turn % 4 == 0:
                 served.close_sale(turn % 2)
@@ -74,14 +76,23 @@ def _live_and_die(home: Installation, seconds: float) -> None:
     process.wait()
 
 
-def _live_until_posting(home: Installation, served: Sandbox) -> None:
+def _live_until_read(home: Installation) -> None:
     """The first life reads the whole window; a cursor moves only at a window's end."""
     process = _start(home)
-    deadline = time.monotonic() + 60
-    while served.counters().get("connecteam.post", 0) < 3 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 90
+    while not _is_read(home) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def _is_read(home: Installation) -> bool:
+    try:
+        with closing(sqlite3.connect(f"file:{home.folder / 'ledger.db'}?mode=ro", uri=True)) as db:
+            cursors = db.execute("SELECT cursor_ms FROM location").fetchall()
+    except sqlite3.OperationalError:  # not made yet
+        return False
+    return bool(cursors) and all(row[0] is not None for row in cursors)
 
 
 def _live_until_equal(home: Installation, served: Sandbox, seed: int) -> None:
