@@ -120,8 +120,8 @@ class FakeConnecteam(httpx.BaseTransport):
         self.flight: tuple[int, tuple[int, ...]] = (0, ())
         self.requests: dict[int, Request] = {}
         self.sent: dict[str, int] = {"POST": 0, "GET": 0, "DELETE": 0}
-        self.meanwhile: Callable[[], None] | None = None
-        """Runs while a POST hangs: what else the machine does meanwhile."""
+        self.ids_known: Callable[[], list[str]] = list
+        """The ids that the ledger knows: one of them in a new answer cannot be true."""
         self._minute: list[float] = []
         self._day: list[float] = []
 
@@ -147,8 +147,6 @@ class FakeConnecteam(httpx.BaseTransport):
         record = Request(batch, sale_ids, rows)
         self.requests[batch] = record
         self._story.tell(f"POST {batch} {rows}")
-        if self.meanwhile is not None:
-            self.meanwhile()
         refusal = self._refuse(rows)
         if refusal is not None:
             return refusal
@@ -200,7 +198,7 @@ class FakeConnecteam(httpx.BaseTransport):
         shown = [record.applied[place].id for place in places]
         if fault == "repeated id":
             return self._echo(record, places, [shown[0]] * len(shown))
-        older = [key for key, row in self.shelf.rows.items() if key not in shown and row.live]
+        older = [key for key in self.ids_known() if key not in shown]
         return self._echo(record, places, (older + shown)[: len(shown)])
 
     def _no_echo(self, fault: str) -> httpx.Response:
@@ -232,7 +230,7 @@ class FakeConnecteam(httpx.BaseTransport):
         delay_s = self._rng.choice((self._rng.random(), 0.99)) * self.manners.wait_s
         if too_late:
             self._story.reach("acted later than it may")
-            delay_s = 3 * 3600.0
+            delay_s = self._rng.uniform(4000.0, 9000.0)
         self._clock.at(
             self._clock.true_s + delay_s, lambda: self._apply(record, places, too_late=too_late)
         )
@@ -368,6 +366,8 @@ class FakeConnecteam(httpx.BaseTransport):
         if self._rng.random() >= self.manners.fault_rate:
             return None
         kind = self._rng.choice(kinds)
+        if route == "post" and self.manners.too_late and self._rng.random() < 0.4:
+            kind = "applied late"
         self._story.reach(f"{route} {kind}")
         self._story.tell(f"fault {route} {kind}")
         return kind

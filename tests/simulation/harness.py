@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
+
 from simulation import branches
 from simulation.accidents import Accidents
 from simulation.checker import Checker
@@ -20,6 +22,7 @@ from simulation.world import UTC_START, Crash, Gate, Story, VirtualClock, WrongE
 from tillbridge import wiring
 from tillbridge.config import parse
 from tillbridge.errors import TillbridgeError, UsageError
+from tillbridge.ledger.schema import sale
 from tillbridge.settle import Word
 
 END_WITHIN_S = 14 * 3600.0
@@ -81,6 +84,7 @@ class Simulation:
         self.checker = Checker(plan, self.clock, self.story, self.connecteam, self.sales)
         self.shelf.most = self.checker.most
         self.shelf.may_delete = self.checker.is_stale
+        self.connecteam.ids_known = self._ids_known
         self.config = parse(plan.config(str(self.path))).config
         self.process: Process | None = None
         self.disk_faults = 0.0
@@ -127,7 +131,10 @@ class Simulation:
             default=0.0,
         )
         self.clock.advance_to(max(self.clock.true_s, shown_s + 1))
-        limit_s = self.clock.true_s + END_WITHIN_S * (5 if self.plan.headers == "tight" else 1)
+        plan = self.plan
+        slow = (5 if plan.headers == "tight" else 1) * (4 if plan.patience == "auto" else 1)
+        slow *= 2 if plan.poll_s > 1800 else 1  # a new doubt is looked at with the next poll
+        limit_s = self.clock.true_s + END_WITHIN_S * slow
         problem: str | None = "not looked yet"
         while problem is not None:
             wait_s = self.one_pass()
@@ -203,6 +210,16 @@ class Simulation:
         if self.process is not None:
             self.process.end()
             self.process = None
+
+    def _ids_known(self) -> list[str]:
+        if self.process is None:
+            return []
+        with self.process.ledger.view() as view:
+            return sorted(
+                row.transaction_id
+                for row in view.execute(select(sale.c.transaction_id))
+                if row.transaction_id is not None
+            )
 
     def _disk_fails(self) -> bool:
         if self.disk_faults and self.rng.random() < self.disk_faults:

@@ -111,6 +111,7 @@ def draw(seed: int) -> Plan:
     restore = len(targets) == 1 and rng.random() < 0.3
     days = rng.choice((0.15, 0.3, 0.6))
     venues = _venues(rng, targets)
+    too_late = rng.random() < 0.15
     calm = rng.random() < 0.1
     some = lambda share, rate: 0.0 if calm or rng.random() >= share else rate  # noqa: E731
     return Plan(
@@ -127,7 +128,7 @@ def draw(seed: int) -> Plan:
         read_faults=some(0.5, rng.choice((0.05, 0.2))),
         crashes=some(0.6, rng.choice((0.002, 0.01, 0.03))),
         disk_faults=some(0.2, 0.01),
-        restarts=some(0.4, 0.05),
+        restarts=some(1.0 if too_late else 0.4, 0.05),
         reboots=some(0.3, 0.04),
         wall_jumps=some(0.3, 0.05),
         second_process=some(0.3, 0.15),
@@ -138,7 +139,7 @@ def draw(seed: int) -> Plan:
         refusal=rng.choice(("422", "422 unnamed", "400")),
         headers=rng.choice(("none", "none", "wide", "wide", "tight")),
         ends_inclusive=rng.random() < 0.5,
-        too_late=rng.random() < 0.1,
+        too_late=too_late,
         page_size=rng.choice((5, 20, 100)),
         token_kind=rng.choice(("stamp", "opaque")),
         poll_s=rng.choice((900.0, 1800.0, 3600.0)),
