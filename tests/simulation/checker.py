@@ -228,7 +228,8 @@ def _refused(version: Version) -> bool:
 
 
 def _places(request: Request, row: Any) -> list[int]:
-    return [request.sale_ids.index(sale_id) for sale_id in row.sale_ids]
+    # An old ledger gives the numbers of batches, and of sales, a second time.
+    return [request.sale_ids.index(key) for key in row.sale_ids if key in request.sale_ids]
 
 
 def _value(row: Any) -> Value:

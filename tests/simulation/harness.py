@@ -5,7 +5,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from sqlalchemy import select
 
@@ -90,6 +90,7 @@ class Simulation:
         self.disk_faults = 0.0
         self.crashes = 0.0
         self.passes = 0
+        self._deleted_s: dict[int, float] = {}
         self.accidents = Accidents(self)
 
     # -- the whole --------------------------------------------------------------------------------
@@ -257,19 +258,32 @@ class Simulation:
         with self.process.ledger.view() as view:
             held = self.checker.judge_holds(view)
         for row in held:
-            rows = [one for one in self.checker.applied(row) if one.live]
-            landed = len(rows) == len(row.sale_ids) and not self.checker.was_amended(row)
-            if not landed:
-                for one in rows:
-                    self.shelf.remove(one, by_person=True)
-                    self.checker.was_touched = True
-                    self.story.reach("a person deletes rows of a held part")
-            try:
-                word = Word.LANDED if landed else Word.NOT_LANDED
-                self.process.bridge.settler.settle_by_hand(row.id, word, "looked")
-            except (Crash, UsageError):
-                continue
-            self.story.reach(f"a person decides: {word.value}")
+            if self.process is not None:
+                self._decide(row)
+
+    def _decide(self, row: Any) -> None:
+        """Look at one held part; delete what is there of it, wait until totals show that, and
+        then say that it is not there. A restart makes the bridge compare the totals anew.
+        """
+        assert self.process is not None
+        rows = [one for one in self.checker.applied(row) if one.live]
+        landed = len(rows) == len(row.sale_ids) and not self.checker.was_amended(row)
+        if rows and not landed:
+            for one in rows:
+                self.shelf.remove(one, by_person=True)
+            self.checker.was_touched = True
+            self._deleted_s[row.id] = self.clock.true_s
+            self.story.reach("a person deletes rows of a held part")
+        if self.clock.true_s < self._deleted_s.get(row.id, -LAG_S) + LAG_S:
+            return
+        word = Word.LANDED if landed else Word.NOT_LANDED
+        try:
+            self.process.bridge.settler.settle_by_hand(row.id, word, "looked")
+        except (Crash, UsageError):
+            return
+        self.story.reach(f"a person decides: {word.value}")
+        if row.id in self._deleted_s:
+            self.end_process()
 
 
 def _manners(plan: Plan) -> Manners:
@@ -281,6 +295,3 @@ def _manners(plan: Plan) -> Manners:
         headers=plan.headers,
         too_late=plan.too_late,
     )
-
-
-__all__ = ["LAG_S", "Result", "Simulation", "ZoneInfo", "run_seed"]
