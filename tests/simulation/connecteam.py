@@ -20,6 +20,7 @@ POST_FAULTS = (
     "lost before acting",
     "applied late",
     "applied in part",
+    "applied in part",
     "in part and the rest late",
     "502 before",
     "502 after",
@@ -367,6 +368,8 @@ class FakeConnecteam(httpx.BaseTransport):
             return None
         kind = self._rng.choice(kinds)
         if route == "post" and self.manners.too_late and self._rng.random() < 0.4:
+            kind = "applied late"
+        if route == "delete" and self._rng.random() < 0.3:
             kind = "applied late"
         self._story.reach(f"{route} {kind}")
         self._story.tell(f"fault {route} {kind}")

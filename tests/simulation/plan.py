@@ -143,7 +143,7 @@ def draw(seed: int) -> Plan:
         page_size=rng.choice((5, 20, 100)),
         token_kind=rng.choice(("stamp", "opaque")),
         poll_s=rng.choice((900.0, 1800.0, 3600.0)),
-        least_pause_s=rng.choice((1.0, 60.0, 240.0, 240.0)),
+        least_pause_s=rng.choice((1.0, 10.0, 60.0, 240.0)),
         person_waits=rng.choice((0.3, 0.9)),
     )
 
@@ -151,8 +151,8 @@ def draw(seed: int) -> Plan:
 def _targets(rng: Random) -> list[Target]:
     found = []
     for number in range(rng.choice((1, 1, 2, 3))):
-        exclusive = rng.random() < 0.6
-        replace = exclusive and rng.random() < 0.5
+        exclusive = rng.random() < 0.7
+        replace = exclusive and rng.random() < 0.6
         currency = rng.choice(("GBP", "GBP", "EUR", "JPY"))
         found.append(Target(101 + number, currency, exclusive, replace))
     return found
@@ -173,7 +173,7 @@ def _trade(rng: Random, days: float) -> Trade:
         sales=rng.choice((8, 20, 40)),
         until_s=until_s,
         late=rng.choice((0.0, 0.1)),
-        amended=rng.choice((0.0, 0.0, 0.1, 0.25)),
+        amended=rng.choice((0.0, 0.0, 0.15, 0.3)),
         refused=0.05 if picky else 0.0,
         unmappable=0.03 if picky else 0.0,
         nameless=rng.choice((0.0, 0.0, 0.1)),

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, Engine, event
 
 from simulation.connecteam import FakeConnecteam
-from simulation.world import UTC_START, Gate, VirtualClock
+from simulation.world import UTC_START, Gate, VirtualClock, WrongError
 from tillbridge.config import Config
 from tillbridge.ledger import store
 from tillbridge.ledger.store import DiskTrouble, Ledger
@@ -96,16 +96,28 @@ class SimLedger(Ledger):
         self._gate.step("after a commit")
 
 
+MOST_COMMIT_TO_SEND_S = 5.0
+"""Rule 2: a request that could not go out at once is not sent at all."""
+
+
 class Door(httpx.BaseTransport):
     """The process's way to a vendor."""
 
-    def __init__(self, vendor: httpx.BaseTransport, gate: Gate, name: str) -> None:
+    def __init__(
+        self, vendor: httpx.BaseTransport, gate: Gate, name: str, clock: VirtualClock
+    ) -> None:
+        self._clock = clock
+        self.committed_boot_s: float | None = None
         self._vendor = vendor
         self._gate = gate
         self._name = name
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         what = f"{request.method} at {self._name}"
+        if self.committed_boot_s is not None and request.method == "POST":
+            late_s = self._clock.boot_s() - self.committed_boot_s
+            if late_s > MOST_COMMIT_TO_SEND_S:
+                raise WrongError(f"sent {late_s:.0f} s after its commit")
         self._gate.step(f"before {what}")
         answer = self._vendor.handle_request(request)
         self._gate.step(f"after {what}")
@@ -115,7 +127,8 @@ class Door(httpx.BaseTransport):
 class InlineExecutor(Executor):
     """Runs a request at once, so that a seed has one story; a crash in it kills the process."""
 
-    def __init__(self, gate: Gate, connecteam: FakeConnecteam) -> None:
+    def __init__(self, gate: Gate, connecteam: FakeConnecteam, door: Door) -> None:
+        self._door = door
         self._gate = gate
         self._connecteam = connecteam
 
@@ -128,6 +141,7 @@ class InlineExecutor(Executor):
                 flight.started.batch_id,
                 tuple(row.sale_id for row in rows),
             )
+            self._door.committed_boot_s = flight.committed_boot_s
             self._gate.step("between commit and send")
         future: Future[Any] = Future()
         try:
@@ -154,7 +168,8 @@ class Process:
         self.gate = gate
         self.lock = PostingLock(path)
         self.ledger = SimLedger(path, clock, gate, disk)
-        door = Door(lightspeed, gate, "Lightspeed")
+        door = Door(lightspeed, gate, "Lightspeed", clock)
+        writing = Door(connecteam, gate, "Connecteam", clock)
         try:
             self.bridge = Bridge(
                 config,
@@ -162,8 +177,8 @@ class Process:
                 self.lock,
                 {},
                 clock,
-                transports=Transports(door, door, Door(connecteam, gate, "Connecteam")),
-                executor=InlineExecutor(gate, connecteam),
+                transports=Transports(door, door, writing),
+                executor=InlineExecutor(gate, connecteam, writing),
             )
         except BaseException:
             self.ledger.close()

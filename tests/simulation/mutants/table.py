@@ -99,8 +99,12 @@ MUTANTS = (
         "        if found:\n            now = self._account.moment()\n",
         "        if found:\n"
         "            with self._ledger.commit() as commit:\n"
+        "                from tillbridge.states import SaleState\n"
         "                for row in found:\n"
-        "                    verdicts.not_landed(commit, row, self._account.moment())\n"
+        "                    parts.move_rows(\n"
+        "                        commit, row.id, SaleState.SENDING, SaleState.WAITING)\n"
+        "                    parts.set_state(\n"
+        "                        commit, row, PartState.NOT_SENT, self._account.moment())\n"
         "            found = []\n"
         "            now = self._account.moment()\n",
     ),
@@ -130,10 +134,10 @@ MUTANTS = (
         "MAX_COMMIT_TO_SEND_S = 1e9",
     ),
     Mutant(
-        "waits go on over a reboot",
+        "after a reboot, waits count as over",
         "ledger/verdicts.py",
-        "        if item.boot_id != now.boot_id:\n",
-        "        if item.boot_id is None:\n",
+        "                .values(ended_boot_s=now.boot_s, boot_id=now.boot_id)\n",
+        "                .values(ended_boot_s=now.boot_s - 1e6, boot_id=now.boot_id)\n",
     ),
     Mutant(
         "always hold",
