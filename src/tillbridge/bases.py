@@ -194,6 +194,9 @@ class Bases:
             # Totals that do not show what was posted can neither confirm nor contradict anything.
             return self._go_on(key, row, want, reading)
         span = targets.span_of(row)
+        if row.stop == "old_ledger":
+            # What it has forgotten may lie outside the days that it remembers having written.
+            span = min(base[1]), max(base[1])
         change = sum_over(reading.totals, span) - sum_over(base[1], span) if span else 0
         finding = doubt.examine(
             doubt.Examination(
