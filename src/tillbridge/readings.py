@@ -6,7 +6,7 @@ location was under way; anything else is no evidence at all.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from tillbridge.account import Account
 from tillbridge.connecteam.client import NoEvidence
@@ -79,6 +79,12 @@ class Readings:
     def today(self) -> date:
         """The UTC date."""
         return from_epoch_ms(self._account.moment().wall_ms).date()
+
+
+def days_of(span: Span) -> list[date]:
+    """Every day of a span."""
+    first, last = span
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def sum_over(totals: Mapping[date, int], span: Span) -> int:

@@ -21,7 +21,7 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import TargetRow
 from tillbridge.log import get_logger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
-from tillbridge.readings import Reading, Readings, quiet_of, sum_over
+from tillbridge.readings import Reading, Readings, days_of, quiet_of, sum_over
 from tillbridge.replace import Replacer
 from tillbridge.states import PartState
 from tillbridge.stops import UNTIL_RESTART
@@ -217,6 +217,10 @@ class Settler:
                     self._hold(key, open_parts, f"{reason}; {refusal}", reading)
                     done.held += len(open_parts)
             case Hold(reason):
+                if not (row.totals_differ or _may_explain(open_parts, change - row.acknowledged)):
+                    # The next base takes it in; no window on these days may be deleted any more.
+                    with self._ledger.commit() as commit:
+                        targets.note_foreign(commit, key, days_of(span))
                 self._hold(key, open_parts, reason, reading)
                 done.held += len(open_parts)
 
@@ -351,6 +355,13 @@ class Settler:
                 f"Decide in {round(wait_s / 60) + 1} minutes; until then tillbridge may settle it "
                 "by itself.",
             )
+
+
+def _may_explain(rows: Sequence[PartRow], amount: int) -> bool:
+    """Whether these parts, each applied whole, in part or not at all, can make up an amount."""
+    low = sum(min(0, row.total) for row in rows)
+    high = sum(max(0, row.total) for row in rows)
+    return low <= amount <= high
 
 
 def _still_open(commit: Connection, rows: Sequence[PartRow]) -> list[PartRow]:
