@@ -79,7 +79,7 @@ class Accidents:
         if rng.random() < plan.reboots:
             sim.story.reach("reboot")
             sim.end_process()
-            sim.clock.advance(rng.uniform(30, 600))
+            sim.clock.advance(rng.choice((30.0, 60.0, 600.0)))
             sim.clock.reboot()
         if rng.random() < plan.wall_jumps:
             sim.story.reach("wall clock set")
@@ -108,7 +108,10 @@ class Accidents:
                 "old_ledger", Word.NOT_LANDED, "the newest", None
             )
             sim.story.reach("a person says that the ledger is the newest")
-        if "unexplained" in stops.values() and sim.checker.was_touched:
+        if "applied_late" in stops.values() or sim.shelf.pardoned:
+            self._delete_second_copies()
+        touched = sim.checker.was_touched or sim.shelf.pardoned
+        if "unexplained" in stops.values() and touched:
             foreign = any(
                 row.foreign and row.live and row.value.location_id in stops
                 for row in sim.shelf.rows.values()
@@ -118,8 +121,6 @@ class Accidents:
                     "unexplained", Word.NOT_LANDED, "my doing", None
                 )
                 sim.story.reach("a person ends a stop")
-        if "applied_late" in stops.values():
-            self._delete_second_copies()
         for row in list(sim.shelf.rows.values()):
             if row.foreign and row.live and stops.get(row.value.location_id) in _FOREIGN_STOPS:
                 sim.shelf.remove(row, by_person=True)

@@ -168,7 +168,7 @@ class Checker:
         target = next(t for t in self.plan.targets if t.id == row.connecteam_id)
         foreign = self.connecteam.shelf.foreign_shown_between(target.id, -1.0, self.clock.true_s)
         if self.was_amended(row):
-            why = "" if target.replace and not foreign else "amended"
+            why = "" if target.replace and not (foreign or self._is_muddled) else "amended"
         elif target.replace and not (foreign or self._is_muddled):
             why = ""
         elif row.total == 0:

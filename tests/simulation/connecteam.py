@@ -166,12 +166,18 @@ class FakeConnecteam(httpx.BaseTransport):
             self._apply(record, some)
         elif "after" in fault or "echo" in fault or " id" in fault:
             self._apply(record, everything)
+        silence = None
+        if fault.startswith(("lost", "applied", "in part")):
+            silence = self._silence(request)
         if fault in ("applied late", "504 and applied late"):
             self._apply_later(record, everything)
         elif fault.endswith("rest late"):
             self._apply_later(record, range(len(some), len(record.rows)))
-        if fault.startswith(("lost", "applied", "in part")):
-            raise self._silence(request)
+        if silence is not None:
+            raise silence
+        return self._late_or_odd_answer(fault, record, some)
+
+    def _late_or_odd_answer(self, fault: str, record: Request, some: range) -> httpx.Response:
         if fault[0].isdigit():
             return self._no_echo(fault)
         if fault.startswith("short echo"):
@@ -222,11 +228,7 @@ class FakeConnecteam(httpx.BaseTransport):
             record.applied[place] = self.shelf.add(record.rows[place], too_late=too_late)
 
     def _apply_later(self, record: Request, places: Sequence[int]) -> None:
-        """Apply after the client has given up, at the latest T afterwards; or beyond, if so drawn.
-
-        The client gives up within its timeout from now, so a moment counted from now is early
-        enough whichever silence it gets.
-        """
+        """The client has given up; apply at the latest T from now, or beyond, if so drawn."""
         too_late = self.manners.too_late and self._rng.random() < 0.5
         delay_s = self._rng.choice((self._rng.random(), 0.99)) * self.manners.wait_s
         if too_late:
@@ -307,9 +309,10 @@ class FakeConnecteam(httpx.BaseTransport):
             case "502 before" | "200 too many before":
                 return self._no_echo(fault)
             case "applied late":
-                delay_s = self._rng.uniform(0.0, self.manners.wait_s)
+                silence = self._silence(request)
+                delay_s = self._rng.choice((self._rng.random(), 0.99)) * self.manners.wait_s
                 self._clock.at(self._clock.true_s + delay_s, act)
-                raise self._silence(request)
+                raise silence
             case "lost after acting":
                 act()
                 raise self._silence(request)

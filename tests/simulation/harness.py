@@ -21,7 +21,7 @@ from simulation.trade import make_sales
 from simulation.world import UTC_START, Crash, Gate, Story, VirtualClock, WrongError
 from tillbridge import wiring
 from tillbridge.config import parse
-from tillbridge.errors import TillbridgeError, UsageError
+from tillbridge.errors import TillbridgeError
 from tillbridge.ledger.schema import sale
 from tillbridge.settle import Word
 
@@ -117,7 +117,10 @@ class Simulation:
         self.accidents.plant()
         while self.clock.true_s < plan.until_s:
             self.accidents.happen()
-            self.clock.advance(self.one_pass())
+            pause_s = self.one_pass()
+            # Now and then somebody runs it again at once, or the machine goes down at once.
+            soon = self.rng.random() < 0.25
+            self.clock.advance(self.rng.uniform(5, 90) if soon else pause_s)
 
     def _quiet_end(self) -> None:
         """No fault any more: all must settle, and soon."""
@@ -279,7 +282,7 @@ class Simulation:
         word = Word.LANDED if landed else Word.NOT_LANDED
         try:
             self.process.bridge.settler.settle_by_hand(row.id, word, "looked")
-        except (Crash, UsageError):
+        except (Crash, TillbridgeError):
             return
         self.story.reach(f"a person decides: {word.value}")
         if row.id in self._deleted_s:

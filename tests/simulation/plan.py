@@ -129,7 +129,7 @@ def draw(seed: int) -> Plan:
         crashes=some(0.6, rng.choice((0.002, 0.01, 0.03))),
         disk_faults=some(0.2, 0.01),
         restarts=some(1.0 if too_late else 0.4, 0.05),
-        reboots=some(0.3, 0.04),
+        reboots=some(0.35, 0.1),
         wall_jumps=some(0.3, 0.05),
         second_process=some(0.3, 0.15),
         suspensions=some(0.3, 0.08),
