@@ -359,8 +359,8 @@ class Settler:
 
 def _may_explain(rows: Sequence[PartRow], amount: int) -> bool:
     """Whether these parts, each applied whole, in part or not at all, can make up an amount."""
-    low = sum(min(0, row.total) for row in rows)
-    high = sum(max(0, row.total) for row in rows)
+    low: int = sum(min(0, row.total) for row in rows)
+    high: int = sum(max(0, row.total) for row in rows)
     return low <= amount <= high
 
 
