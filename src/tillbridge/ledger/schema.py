@@ -266,6 +266,20 @@ quota = Table(
     Column("seen_ms", BigInteger),  # when a header was last seen
 )
 
+alarm = Table(
+    # What people were told, and have to be reminded of; a row goes once its end has been told too.
+    "alarm",
+    metadata,
+    Column("cause", Text, primary_key=True),
+    Column("level", Text, nullable=False),  # warning | critical
+    Column("sentence", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Column("raised_ms", BigInteger, nullable=False),
+    Column("told_ms", BigInteger),  # when it was last handed to the messengers
+    Column("told_count", Integer, nullable=False, server_default=text("0")),
+    Column("gone_ms", BigInteger),  # the cause is gone; its end is still to be told
+)
+
 event = Table(
     "event",
     metadata,

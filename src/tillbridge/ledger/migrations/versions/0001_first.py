@@ -9,6 +9,18 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "alarm",
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("level", sa.Text(), nullable=False),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("remedy", sa.Text(), nullable=False),
+        sa.Column("raised_ms", sa.BigInteger(), nullable=False),
+        sa.Column("told_ms", sa.BigInteger(), nullable=True),
+        sa.Column("told_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("gone_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("cause"),
+    )
+    op.create_table(
         "batch",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("row_count", sa.Integer(), nullable=False),
