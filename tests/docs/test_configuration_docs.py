@@ -47,5 +47,6 @@ def test_every_key_of_the_contract_is_in_the_reference():
         "path", "poll_every", "overlap", "rescans", "max_batch_age", "wait", "patience",
         "when_unclear", "service_charge", "unknown_type", "after_midnight", "lightspeed_id",
         "connecteam_id", "timezone", "currency", "exclusive", "start", "end", "day_starts_at",
-        "enabled",
+        "enabled", "keep_events", "keep_readings", "keep_payloads", "to", "urgent_to",
+        "remind_after", "quiet_from", "quiet_to", "ping_url",
     }  # fmt: skip

@@ -8,9 +8,19 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from config_cases import GOOD, changed
-from tillbridge.config import RescanAt, RescanEvery, find_config, ledger_path, load, parse
+from tillbridge.config import (
+    RescanAt,
+    RescanEvery,
+    effective,
+    find_config,
+    ledger_path,
+    load,
+    load_alarms,
+    parse,
+)
 from tillbridge.config.find import state_directory
 from tillbridge.errors import ConfigError, UsageError
+from tillbridge.secrets import EnvSecret
 
 
 def test_the_defaults_are_those_of_the_contract():
@@ -149,6 +159,28 @@ def test_a_file_from_windows_is_read(tmp_path):
     text = (Path(__file__).parents[2] / "config.example.toml").read_text(encoding="utf-8")
     path = written(tmp_path, b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
     assert load(path).config.locations[0].name == "Harbour Street"
+
+
+def test_an_address_of_an_alarm_is_a_secret_like_the_others():
+    data = changed("alarms", {"to": [{"env": "MAIL"}, "json://hooks.example/a-long-secret"]})
+    with pytest.raises(ConfigError) as caught:
+        parse(data, mode=0o644)
+    (problem,) = caught.value.problems
+    assert problem.path == "alarms.to"
+    assert "a-long-secret" not in str(problem)
+    shown = effective(parse(data).config)
+    assert 'to = [{ env = "MAIL" }, "[hidden]"]' in shown
+
+
+def test_whom_to_tell_is_found_even_where_the_rest_is_wrong(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('name = "Harbour"\nnonsense = 1\n[alarms]\nto = [{ env = "MAIL" }]\n')
+    name, alarms = load_alarms(path)
+    assert (name, alarms.to) == ("Harbour", (EnvSecret("MAIL"),))
+    path.write_text("[alarms]\nto = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load_alarms(path)
+    assert [problem.path for problem in caught.value.problems] == ["alarms.to"]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])

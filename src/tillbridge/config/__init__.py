@@ -6,8 +6,9 @@ import this package. Its parts: `vendors`, `sections` and `model` (every key), `
 `find` (where files are), `layout`, `render` and `reference` (what is generated).
 """
 
+from tillbridge.config.alarming import Alarms
 from tillbridge.config.find import find_config, ledger_path, state_directory
-from tillbridge.config.load import Loaded, load, parse
+from tillbridge.config.load import Loaded, load, load_alarms, parse
 from tillbridge.config.model import CONFIG_VERSION, Config, Location
 from tillbridge.config.reference import json_schema, reference_markdown
 from tillbridge.config.render import effective, example_toml
@@ -24,6 +25,7 @@ from tillbridge.config.vendors import Connecteam, Lightspeed, LightspeedAddresse
 
 __all__ = [
     "CONFIG_VERSION",
+    "Alarms",
     "Config",
     "Connecteam",
     "Doubt",
@@ -43,6 +45,7 @@ __all__ = [
     "json_schema",
     "ledger_path",
     "load",
+    "load_alarms",
     "parse",
     "reference_markdown",
     "state_directory",

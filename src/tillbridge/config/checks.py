@@ -136,6 +136,27 @@ def _same_group_twice(values: Values) -> Iterator[Problem]:
         seen.add(name.casefold())
 
 
+def _half_quiet(values: Values) -> Iterator[Problem]:
+    alarms = _table(values, "alarms")
+    # A key that is there and could not be read is absent; one that is not there is None.
+    begins, ends = alarms.get("quiet_from", "?"), alarms.get("quiet_to", "?")
+    if "?" in {begins, ends}:
+        return
+    if (begins is None) != (ends is None):
+        missing = "quiet_from" if begins is None else "quiet_to"
+        yield Problem(
+            f"alarms.{missing}",
+            "This is missing.",
+            f"quiet_from and quiet_to belong together: add {missing}, or leave both out.",
+        )
+    elif begins is not None and begins == ends:
+        yield Problem(
+            "alarms.quiet_to",
+            "The quiet hours begin and end at the same time.",
+            "Write another time, or leave both out.",
+        )
+
+
 def _wait_too_short(values: Values) -> Iterator[Problem]:
     wait = _table(values, "doubt").get("wait")
     timeout = _table(values, "connecteam").get("timeout")
@@ -245,6 +266,7 @@ _CONTRADICTIONS: tuple[_Check, ...] = (
     _shared_location,
     _end_before_start,
     _same_group_twice,
+    _half_quiet,
 )
 _UNWISE: tuple[_Check, ...] = (
     _wait_too_short,

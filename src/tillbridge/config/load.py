@@ -16,6 +16,7 @@ from typing import Annotated, Any, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from tillbridge.config.alarming import Alarms
 from tillbridge.config.checks import Values, contradictions, unwise
 from tillbridge.config.layout import section_of
 from tillbridge.config.model import Config
@@ -49,6 +50,27 @@ def load(path: Path) -> Loaded:
     except _UnusableFile as reason:
         raise _refusal(str(path), [reason.problem]) from None
     return parse(data, source=str(path), mode=mode)
+
+
+def load_alarms(path: Path) -> tuple[str, Alarms]:
+    """The installation's name and whom to tell, even where the rest of the file is wrong: that
+    the file is wrong may be just what people must be told.
+
+    Raises:
+        ConfigError: the file cannot be read, or its table [alarms] is wrong.
+    """
+    try:
+        data = _parse_toml(_read(path)[0])
+    except _UnusableFile as reason:
+        raise _refusal(str(path), [reason.problem]) from None
+    named = data.get("name")
+    name = named if isinstance(named, str) and named.isprintable() and named else "tillbridge"
+    try:
+        return name[:100], Alarms.model_validate(data.get("alarms", {}))
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    problems = [explain({**detail, "loc": ("alarms", *detail["loc"])}) for detail in details]
+    raise _refusal(str(path), problems)
 
 
 def parse(data: Mapping[str, Any], *, source: str = "(in memory)", mode: int = 0o600) -> Loaded:
@@ -203,9 +225,10 @@ def _one(name: str, field: FieldInfo, data: Mapping[str, Any]) -> dict[str, Any]
 def _exposed_secrets(values: Values, source: str, mode: int) -> Iterator[Problem]:
     if not mode & 0o077:
         return
-    for table in ("lightspeed", "connecteam"):
+    for table in ("lightspeed", "connecteam", "alarms"):
         for key, value in values.get(table, {}).items():
-            if isinstance(value, LiteralSecret):
+            several = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(one, LiteralSecret) for one in several):
                 yield Problem(
                     f"{table}.{key}",
                     "The secret stands in this file, and other users of this machine "

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
+from tillbridge.config.alarming import Alarms
 from tillbridge.config.parsing import wrong
 from tillbridge.config.sections import (
     Doubt,
@@ -126,6 +127,9 @@ class Config(Section):
         default=Doubt(), description="What happens where Connecteam's answer was lost."
     )
     mapping: Mapping = Field(default=Mapping(), description="What a sale becomes.")
+    alarms: Alarms = Field(
+        default=Alarms(), description="Who is told when something needs a person."
+    )
     locations: tuple[Location, ...] = Field(
         min_length=1,
         max_length=1000,

@@ -39,6 +39,21 @@ class Ledger(Section):
         "share. Stands in the state directory, as ledger.db, if left out.",
         examples=["/var/lib/tillbridge/ledger.db"],
     )
+    keep_events: PositiveSeconds = Field(
+        default=34_560_000.0,
+        description="How long the steps of a sale's story are kept; `tillbridge explain` tells "
+        "less of older sales. The sales themselves are kept for ever: forgetting one would post "
+        "it again if Lightspeed reported it again.",
+    )
+    keep_readings: PositiveSeconds = Field(
+        default=7_776_000.0,
+        description="How long Connecteam's totals are kept that nothing is compared with any more.",
+    )
+    keep_payloads: PositiveSeconds = Field(
+        default=15_552_000.0,
+        description="How long a sale in quarantine keeps what Lightspeed said of it. Afterwards "
+        "it stays in quarantine, and has to be read again before it can be tried again.",
+    )
 
 
 class RescanEvery(Section):
