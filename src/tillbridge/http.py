@@ -5,13 +5,20 @@ A `NoAnswer` says whether the request can have reached the other side: `not_sent
 for the three errors that httpx raises before the first byte leaves (measured against a bare
 socket server, see tests/wire/test_outcome_table.py); everything else may have been acted on.
 Nothing here tries again, and no redirect is followed: a redirect could carry credentials away.
+Certificates are always verified. Proxies and extra authorities come from the environment
+(HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR), as for other programs.
 """
 
-from collections.abc import Mapping, Sequence
+import base64
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
+
+from tillbridge.log import keep_secret
 
 Transport = httpx.BaseTransport
 """What a test puts in the place of the network."""
@@ -35,10 +42,16 @@ class NoAnswer:
     Attributes:
         not_sent: true if it is certain that no byte of the request left.
         reason: what happened, for a person, without addresses or credentials.
+        remedy: what a person can do about it; empty where nothing but waiting helps.
     """
 
     not_sent: bool
     reason: str
+    remedy: str = ""
+
+
+Observer = Callable[[Answer | NoAnswer], None]
+"""Told of every exchange, with what came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,7 @@ class Http:
         max_connections: most connections at once; a request beyond that waits `connect_s`.
         user_agent: names the program, its version and the installation.
         transport: a test's own transport instead of the network.
+        observer: told of every exchange.
     """
 
     def __init__(
@@ -68,7 +82,9 @@ class Http:
         max_connections: int,
         user_agent: str,
         transport: httpx.BaseTransport | None = None,
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer
         self.host = urlsplit(base_url).netloc.rpartition("@")[2]
         self._base = base_url.rstrip("/")
         limits = httpx.Limits(
@@ -85,6 +101,8 @@ class Http:
             ),
             limits=limits,
             follow_redirects=False,
+            verify=True,
+            trust_env=True,
             transport=transport,
         )
 
@@ -108,6 +126,23 @@ class Http:
             content: the body.
             basic: user name and password for HTTP Basic.
         """
+        if basic:
+            # A server that echoes its request would show both, in this disguise.
+            keep_secret(base64.b64encode(":".join(basic).encode()).decode("ascii"))
+        outcome = self._send(method, path, params, headers, content, basic)
+        if self._observer is not None:
+            self._observer(outcome)
+        return outcome
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int] | Sequence[tuple[str, str | int]] | None,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+        basic: tuple[str, str] | None,
+    ) -> Answer | NoAnswer:
         url = path if "://" in path else self._base + path
         # A params of None keeps a query that stands in the address; an empty dict would erase it.
         pairs = params.items() if isinstance(params, Mapping) else (params or ())
@@ -122,9 +157,9 @@ class Http:
                 auth=httpx.BasicAuth(*basic) if basic else None,
             )
         except NOT_SENT as error:
-            return NoAnswer(not_sent=True, reason=_reason(error))
+            return NoAnswer(True, _reason(error), _remedy(error))
         except httpx.RequestError as error:  # every other error of the exchange itself
-            return NoAnswer(not_sent=False, reason=_reason(error))
+            return NoAnswer(False, _reason(error), _remedy(error))
         return Answer(response.status_code, response.headers, response.content)
 
     def close(self) -> None:
@@ -133,10 +168,57 @@ class Http:
 
 def _reason(error: httpx.RequestError) -> str:
     name = type(error).__name__
-    sentence = _SENTENCES.get(name, "the connection failed")
+    cause = _cause(error)
+    sentence = cause[0] if cause else _SENTENCES.get(name, "the connection failed")
     text = str(error).strip()
     return f"{sentence} ({name}: {text})" if text else f"{sentence} ({name})"
 
+
+def _remedy(error: httpx.RequestError) -> str:
+    cause = _cause(error)
+    return cause[1] if cause else _REMEDIES.get(type(error).__name__, "")
+
+
+def _cause(error: BaseException) -> tuple[str, str] | None:
+    """What lies behind an error (sentence and remedy), where the system says it."""
+    for reason in _chain(error):
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            why = reason.verify_message or "no reason given"
+            return f"its certificate cannot be trusted: {why}", _TRUST
+        for kind, sentence, remedy in _CAUSES:
+            if isinstance(reason, kind):
+                return sentence, remedy
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+_TRUST = """\
+If the clock of this machine is wrong, set it; if a proxy of your company opens encrypted \
+connections, name the file of its certificate authority in the environment variable SSL_CERT_FILE.\
+"""
+_NAME = "Check the address in the configuration, and this machine's network and name service (DNS)."
+_ENCRYPTION = "Check that the address begins with https:// only where the other side speaks it."
+_REFUSED = "Check the address in the configuration, and any proxy or firewall in between."
+
+_CAUSES = (
+    (socket.gaierror, "its name is not known here", _NAME),
+    (ssl.SSLError, "no encrypted connection could be agreed upon", _ENCRYPTION),
+    (ConnectionRefusedError, "nothing accepts connections there", _REFUSED),
+)
+
+_REMEDIES = {
+    "ConnectError": "Check this machine's network, and any proxy or firewall in between.",
+    "ConnectTimeout": "Check this machine's network, and any proxy or firewall in between.",
+    "ReadTimeout": "If that happens often, raise the timeout in the configuration.",
+    "ProxyError": "Check the proxy that the environment names (HTTPS_PROXY).",
+    "UnsupportedProtocol": "Write the address in the configuration with https:// before it.",
+}
 
 _SENTENCES = {
     "ConnectError": "no connection could be made",

@@ -5,39 +5,64 @@ Every line passes `redact`. A secret is registered once, when it is resolved or 
 addresses and tracebacks.
 """
 
+import html
+import json as json_
 import logging
 import os
 import sys
+import threading
+import traceback
 from collections.abc import MutableMapping
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import structlog
 
 _HIDDEN = "[hidden]"
 _MIN_SECRET_CHARS = 4  # shorter ones would hide half of every line
-_MAX_SECRETS = 400
+_MAX_SECRETS = 800
+_lasting: dict[str, None] = {}
 _secrets: dict[str, None] = {}  # in the order of their last registration
 
 
-def keep_secret(value: str) -> None:
-    """Register a secret; from now on it never appears in a log line or in `redact`'s result.
+def keep_secret(value: str, *, lasting: bool = False) -> None:
+    """Register a secret; from now on it never appears in a log line or in `redact`'s result,
+    neither plainly nor as addresses, JSON, HTML or Python would write it.
 
-    The last few hundred are kept: tokens are renewed for years, and one that has long been
-    replaced is no secret any more. Registering again keeps a secret for longer.
+    Args:
+        value: the secret.
+        lasting: it stays in force for as long as this process lives, like an API key. Of the
+            others the last few hundred are kept: tokens are renewed for years, and one that has
+            long been replaced is no secret any more. Registering again keeps it for longer.
     """
     if len(value) < _MIN_SECRET_CHARS:
         return
-    for form in (value, quote(value, safe="")):
+    for form in _forms(value):
+        if lasting:
+            _lasting[form] = None
         _secrets.pop(form, None)
-        _secrets[form] = None
+        if form not in _lasting:
+            _secrets[form] = None
     while len(_secrets) > _MAX_SECRETS:
         del _secrets[next(iter(_secrets))]
 
 
+def _forms(value: str) -> set[str]:
+    escaped = quote(value, safe="")
+    return {
+        value,
+        escaped,
+        escaped.replace("%2F", "/"),
+        quote_plus(value),
+        json_.dumps(value)[1:-1],
+        html.escape(value),
+        repr(value)[1:-1],
+    }
+
+
 def redact(text: str) -> str:
     """The text with every registered secret replaced, longest first."""
-    for secret in sorted(_secrets.copy(), key=len, reverse=True):
+    for secret in sorted(_lasting.copy() | _secrets.copy(), key=len, reverse=True):
         if secret in text:
             text = text.replace(secret, _HIDDEN)
     return text
@@ -97,6 +122,7 @@ def configure_logging(level: str | None = None, *, json: bool | None = None) -> 
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
+    threading.excepthook = _say_thread_died
     root.setLevel(number)
     for noisy in ("httpx", "httpcore", "apscheduler", "alembic"):
         # Their lines name whole addresses with query strings; ours say the same in words.
@@ -107,6 +133,12 @@ def configure_logging(level: str | None = None, *, json: bool | None = None) -> 
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def _say_thread_died(args: threading.ExceptHookArgs) -> None:
+    """What Python would print itself, secrets hidden."""
+    trace = traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)
+    sys.stderr.write(redact("".join(trace)))
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:

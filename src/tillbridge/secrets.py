@@ -31,7 +31,7 @@ class SecretValue:
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
-        keep_secret(value)
+        keep_secret(value, lasting=True)
         self._value = value
 
     def reveal(self) -> str:

@@ -73,7 +73,7 @@ class ClientCredentials:
         if isinstance(answer, NoAnswer):
             raise TryLater(
                 f"Connecteam ({host}) could not be reached for an access token: {answer.reason}.",
-                "Check the network; tillbridge tries again by itself.",
+                f"{answer.remedy} It is tried again by itself.".strip(),
             )
         if answer.status in (400, 401, 403):
             raise CredentialsRefused(

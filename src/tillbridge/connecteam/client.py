@@ -212,7 +212,7 @@ class ConnecteamClient:
         if isinstance(answer, NoAnswer):
             raise TryLater(
                 f"Connecteam ({self.host}) could not be reached to {task}: {answer.reason}.",
-                "Check the network; tillbridge tries again by itself.",
+                f"{answer.remedy} It is tried again by itself.".strip(),
             )
         if answer.status in (401, 403):
             raise CredentialsRefused(

@@ -187,8 +187,9 @@ def request_id(answer: Answer) -> str | None:
     if isinstance(document, dict):
         for name in names:
             if isinstance(document.get(name), str):
-                return str(document[name])[:100]
-    return answer.headers.get("x-request-id")
+                return redact(str(document[name]))[:100]
+    told = answer.headers.get("x-request-id")
+    return redact(told)[:100] if told else None
 
 
 def error_text(answer: Answer) -> str:
@@ -198,7 +199,7 @@ def error_text(answer: Answer) -> str:
     if isinstance(document, dict):
         said = document.get("error") or document.get("detail") or document.get("message")
         text = said if isinstance(said, str) else json.dumps(said) if said else ""
-        text = text or f"an unexpected document: {json.dumps(document)[:200]}"
+        text = text or f"an unexpected document: {redact(json.dumps(document))[:200]}"
     elif answer.body:
         kind = answer.headers.get("content-type", "")
         text = "a web page" if "html" in kind or answer.body[:1] == b"<" else "no JSON"

@@ -130,9 +130,8 @@ class LightspeedClient:
             # Seen as 401 and as 403 for an expired token alike, so both get one new token.
             answer = self._read(request, self._tokens.access_token(rejected=token))
         if isinstance(answer, NoAnswer):
-            raise TryLater(
-                f"{self._failed(request)}: {redact(answer.reason)}.", "It is tried again by itself."
-            )
+            remedy = f"{answer.remedy} It is tried again by itself.".strip()
+            raise TryLater(f"{self._failed(request)}: {redact(answer.reason)}.", remedy)
         if not 200 <= answer.status < 300:
             raise self._refusal(request, answer)
         try:

@@ -85,12 +85,12 @@ class TokenAddress:
         return granted or self._failure(answer, what)
 
     def _no_answer(self, answer: NoAnswer) -> Failure:
-        reason = redact(answer.reason)
+        reason, remedy = redact(answer.reason), f"{answer.remedy} {_BY_ITSELF}".strip()
         if answer.not_sent:
             text = f"Lightspeed's sign-in server ({self.host}) cannot be reached: {reason}."
-            return Failure(Why.NOT_SENT, TryLater(text, _BY_ITSELF))
+            return Failure(Why.NOT_SENT, TryLater(text, remedy))
         text = f"The answer of Lightspeed's sign-in server ({self.host}) was lost: {reason}."
-        return Failure(Why.LOST, TryLater(text, _BY_ITSELF))
+        return Failure(Why.LOST, TryLater(text, remedy))
 
     def _failure(self, answer: Answer, what: str) -> Failure:
         status, text = answer.status, error_text(answer)
