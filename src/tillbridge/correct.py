@@ -1,19 +1,24 @@
-"""Taking single transactions back: amended sales, and second copies. Deletes by id only.
+"""Taking single transactions back: amended sales, second copies, and what a person asked for.
+Deletes by id only.
 
 A delete is a write like any other: durable before it is sent, one at a time per location, repeated
 until it is acknowledged. A 404 counts only once the transaction must have been there to be found.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection
 
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.connecteam.client import Deleted
 from tillbridge.connecteam.quota import Purpose as QuotaPurpose
+from tillbridge.days import utc_date
 from tillbridge.ledger import corrections, parts, removals, targets
 from tillbridge.ledger.corrections import CorrectionRow
-from tillbridge.ledger.removals import Purpose, RemovalRow
+from tillbridge.ledger.removals import ASKED_FOR, RemovalRow
 from tillbridge.ledger.store import Ledger
+from tillbridge.ledger.targets import ONE_DAY, TargetRow
 from tillbridge.log import get_logger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
 from tillbridge.replace import Replacer
@@ -23,6 +28,9 @@ _log = get_logger("tillbridge.correct")
 
 _RETRY_S = 10.0
 _REFUSED_RETRY_S = 300.0
+
+MOST_ASKED_FOR = 100
+"""Sales of one location that a person asked for, in one step: live sales must not wait long."""
 
 
 class Corrector:
@@ -53,8 +61,11 @@ class Corrector:
         self._replacer = replacer
         self._alarms = alarms
 
-    def step(self) -> float | None:
-        """Take every correction as far as it can go now.
+    def step(self, should_stop: Callable[[], bool] = lambda: False) -> float | None:
+        """Take every correction as far as it can go now; some of what a person asked for.
+
+        Args:
+            should_stop: asked before each sale that a person asked for: there may be thousands.
 
         Returns:
             Seconds until one of them can go on; None if none waits.
@@ -74,7 +85,29 @@ class Corrector:
                 blocked.add(row.connecteam_id)
                 continue
             blocked |= self._finish_planned(waits)
+        for key in sorted(self._policies.keys() - blocked):
+            self._take_back(key, waits, should_stop)
         return min(waits, default=None)
+
+    def _take_back(self, key: int, waits: list[float], should_stop: Callable[[], bool]) -> None:
+        """Go on with what a person asked for at a location; with the quota's share of history, so
+        that it never keeps live sales waiting.
+        """
+        with self._ledger.view() as view:
+            rows = corrections.asked_for(view, key, MOST_ASKED_FOR)
+        for row in rows:
+            wait_s = self._account.wait_s(QuotaPurpose.BACKFILL)
+            if wait_s > 0:
+                waits.append(wait_s)
+                return
+            if should_stop():
+                return
+            if not self._may_begin(row) or not self._begin(row):
+                continue
+            if self._finish_planned(waits):
+                return
+        if len(rows) == MOST_ASKED_FOR:
+            waits.append(0.0)
 
     def _may_begin(self, row: CorrectionRow) -> bool:
         key = row.connecteam_id
@@ -82,8 +115,9 @@ class Corrector:
             return False
         with self._ledger.view() as view:
             target = targets.get(view, key)
-            stopped = target is None or target.stop is not None
-            return not (stopped or parts.open_parts(view, key) or removals.blocking(view, key))
+            if target is None or target.stop is not None or not _is_watched(view, target, row):
+                return False
+            return not (parts.open_parts(view, key) or removals.blocking(view, key))
 
     def _is_unreadable(self, row: CorrectionRow) -> bool:
         """Whether the sale came back as something that cannot be sent; it keeps no other back."""
@@ -102,12 +136,16 @@ class Corrector:
         """Write the intent; false if nothing is to be sent."""
         if row.transaction_id is not None:
             with self._ledger.commit() as commit:
-                corrections.plan_delete(commit, row, Purpose.CORRECTION, self._account.moment())
+                corrections.plan_delete(commit, row, row.purpose, self._account.moment())
             return True
+        asked = row.purpose in ASKED_FOR
+        reason = "a person asked for it" if asked else "a sale was amended"
         refusal = self._replacer.want(
-            row.connecteam_id, row.created_at, row.created_at, "a sale was amended"
+            row.connecteam_id, row.created_at, row.created_at, reason, by_person=asked
         )
-        if refusal is not None:
+        if refusal is not None and asked:
+            _log.debug("not_taken_back", sale=row.reference, reason=refusal)
+        elif refusal is not None:
             self._hold(row, refusal)
         return False
 
@@ -183,3 +221,14 @@ class Corrector:
             "Check that the API key may delete sales data; tillbridge tries again by itself.",
         )
         return _REFUSED_RETRY_S
+
+
+def _is_watched(view: Connection, target: TargetRow, row: CorrectionRow) -> bool:
+    """Whether the base holds the days of this sale: else its going could not be told from a
+    stranger's hand.
+    """
+    base = targets.base_of(view, target)
+    if base is None:
+        return True
+    day = utc_date(row.created_at)
+    return min(base[1]) <= day - ONE_DAY and day + ONE_DAY <= max(base[1])

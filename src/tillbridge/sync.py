@@ -152,7 +152,7 @@ class Pass:
         does.settler.adopt_orphans()
         report.settled = does.settler.settle()
         waits = [report.settled.next_look_s, does.replacer.step(self._reread)]
-        waits.append(does.corrector.step())
+        waits.append(does.corrector.step(should_stop))
         does.bases.verify()
         delivered = does.delivery.run(should_stop, patient=self._patient)
         delivered.add_earlier(report.delivered)

@@ -1,14 +1,18 @@
-"""Amended sales in the ledger: what they say now, until what was sent of them is taken back."""
+"""Sales whose transaction is to be taken back: what they shall be once it is.
+
+Most of them were amended at Lightspeed. The others a person asked for: a changed rule applied to
+history, or a period taken out of Connecteam. Nothing here sends anything.
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tillbridge.ledger import counts, events, parts, removals, sales, targets
 from tillbridge.ledger.parts import Moment
-from tillbridge.ledger.removals import Purpose, RemovalRow, RemovalState
+from tillbridge.ledger.removals import ASKED_FOR, Purpose, RemovalRow, RemovalState
 from tillbridge.ledger.schema import batch, correction, event, part, sale
 from tillbridge.record import Record
 from tillbridge.states import UNSENT, PartState, SaleState
@@ -19,15 +23,102 @@ CorrectionRow = Row[*tuple[Any, ...]]
 
 
 def pending(view: Connection, state: SaleState = SaleState.POSTED) -> Sequence[CorrectionRow]:
-    """Corrections of sales in this state, oldest first, with the sale's columns."""
+    """Corrections of amended sales in this state, oldest first, with the sale's columns.
+
+    Of sales of which nothing is at Connecteam, also those that a person asked for.
+    """
     query = (
-        select(sale, correction.c.record.label("correction"))
-        .join(correction, correction.c.sale_id == sale.c.id)
+        _pending
         # The second condition says nothing new, but keeps SQLite from reading every sale for it.
-        .where(sale.c.state == state, sale.c.id.in_(select(correction.c.sale_id)))
-        .order_by(correction.c.seen_ms, sale.c.id)
+        .where(sale.c.state == state, sale.c.id.in_(select(correction.c.sale_id))).order_by(
+            correction.c.seen_ms, sale.c.id
+        )
+    )
+    if state not in UNSENT:
+        query = query.where(correction.c.purpose.not_in(ASKED_FOR))
+    return view.execute(query).all()
+
+
+_pending = select(
+    sale, correction.c.record.label("correction"), correction.c.purpose.label("purpose")
+).join(correction, correction.c.sale_id == sale.c.id)
+
+
+def asked_for(view: Connection, connecteam_id: int, limit: int) -> Sequence[CorrectionRow]:
+    """What a person asked to be taken back at a location and is still there, oldest first; those
+    without an id last, because they may not be allowed to go.
+    """
+    query = (
+        _pending.where(
+            sale.c.connecteam_id == connecteam_id,
+            sale.c.state == SaleState.POSTED,
+            correction.c.purpose.in_(ASKED_FOR),
+            sale.c.id.in_(select(correction.c.sale_id)),
+        )
+        .order_by(sale.c.transaction_id.is_(None), correction.c.seen_ms, sale.c.id)
+        .limit(limit)
     )
     return view.execute(query).all()
+
+
+def count_asked_for(view: Connection, purpose: Purpose) -> dict[int, int]:
+    """How many sales are still to be taken back for this reason, by Connecteam id."""
+    query = (
+        select(sale.c.connecteam_id, func.count())
+        .join(correction, correction.c.sale_id == sale.c.id)
+        .where(correction.c.purpose == purpose)
+        .group_by(sale.c.connecteam_id)
+    )
+    return {row[0]: row[1] for row in view.execute(query)}
+
+
+def ask(
+    commit: Connection,
+    wanted: Mapping[int, Record],
+    purpose: Purpose,
+    now_ms: int,
+    reason: str,
+) -> int:
+    """Write down that a person wants posted sales taken back.
+
+    Taking out goes before an amendment that still waits; a changed rule comes after it, and can
+    be asked for again.
+
+    Args:
+        commit: the change; it alone sends nothing.
+        wanted: what becomes of each sale afterwards, by the ledger's id.
+        purpose: RULES or PURGE.
+        now_ms: for the events.
+        reason: for the events.
+
+    Returns:
+        How many were written down.
+    """
+    assert purpose in ASKED_FOR
+    known = select(correction.c.sale_id).where(correction.c.sale_id.in_(list(wanted)))
+    if purpose is Purpose.PURGE:
+        known = known.where(correction.c.purpose == Purpose.PURGE)
+    rows = commit.execute(
+        select(sale.c.id, sale.c.location_id, sale.c.connecteam_id).where(
+            sale.c.id.in_(list(wanted)),
+            sale.c.state == SaleState.POSTED,
+            sale.c.id.not_in(known),
+        )
+    ).all()
+    for row in rows:
+        record = wanted[row.id]
+        values = record._asdict() | {"digest": record.digest.hex()}
+        _forget(commit, row.id)
+        commit.execute(
+            insert(correction).values(
+                sale_id=row.id, purpose=purpose, record=values, seen_ms=now_ms
+            )
+        )
+        events.note(
+            commit, now_ms, f"{purpose}_asked", location_id=row.location_id,
+            connecteam_id=row.connecteam_id, sale_id=row.id, reason=reason,
+        )  # fmt: skip
+    return len(rows)
 
 
 def record_of(row: CorrectionRow) -> Record:
@@ -44,9 +135,13 @@ def apply_unsent(commit: Connection, now: Moment) -> int:
     """
     rows = [row for state in sorted(UNSENT) for row in pending(commit, state)]
     for row in rows:
-        sales.replace_content(commit, row.location_id, row, record_of(row), now.wall_ms)
-        _forget(commit, row.id)
+        _apply(commit, row, now)
     return len(rows)
+
+
+def _apply(commit: Connection, row: CorrectionRow, now: Moment) -> None:
+    sales.replace_content(commit, row.location_id, row, record_of(row), now.wall_ms)
+    _forget(commit, row.id)
 
 
 def _forget(commit: Connection, sale_id: int) -> None:
@@ -81,7 +176,9 @@ def acknowledge_delete(
         .values(state=SaleState.WAITING, transaction_id=None, part_id=None)
     )
     counts.move(commit, counts.shift([row.location_id], SaleState.POSTED, SaleState.WAITING))
-    apply_unsent(commit, now)
+    fresh = commit.execute(_pending.where(sale.c.id == row.id)).one_or_none()
+    if fresh is not None:  # Lightspeed may have taken it back while the delete was under way
+        _apply(commit, fresh, now)
 
 
 def acknowledged_ms(view: Connection, part_id: int | None) -> int:

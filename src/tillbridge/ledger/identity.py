@@ -20,6 +20,7 @@ known = select(
     sale.c.digest,
     sale.c.state,
     sale.c.part_id,
+    sale.c.connecteam_id,
     sale.c.sale_type,
     sale.c.created_at,
     sale.c.amount,

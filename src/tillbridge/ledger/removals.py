@@ -36,6 +36,14 @@ class Purpose(StrEnum):
     """A request given up as lost was carried out after all; its sales are there twice."""
     REPLACE = "replace"
     """Totals cannot tell what a window holds; it is emptied and posted anew."""
+    RULES = "rules"
+    """The configuration's rules were changed, and a person asked for them to apply to history."""
+    PURGE = "purge"
+    """A person asked for it to be taken out; it stays out."""
+
+
+ASKED_FOR = (Purpose.RULES, Purpose.PURGE)
+"""Asked for by a person, perhaps thousands at once: they come after everything else."""
 
 
 def blocking(view: Connection, connecteam_id: int | None = None) -> Sequence[RemovalRow]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 
 from tillbridge.batcher import Row as WaitingRow
 from tillbridge.ledger import counts, events, identity
+from tillbridge.ledger.removals import Purpose
 from tillbridge.ledger.schema import correction, sale
 from tillbridge.record import FISC_PREFIX, Record
 from tillbridge.sale import Transaction
@@ -86,9 +87,14 @@ def _compare(
 ) -> bool:
     """Whether a known sale came back changed; if so, replace its content or note a correction."""
     if row.digest == record.digest:
-        _withdraw_correction(commit, location_id, row, now_ms)
+        _withdraw_correction(commit, location_id, row, now_ms, only_amended=True)
         return False
     state = SaleState(row.state)
+    if _is_purged(commit, row.id):
+        # A person wants it out, and that stays so, whatever it says now.
+        return _note_correction(
+            commit, location_id, row, record._replace(state=SaleState.REMOVED), now_ms
+        )
     as_sent = state is SaleState.POSTED and record.transaction == _transaction_of(row)
     if state in UNSENT or (state is SaleState.HELD and row.part_id is None):
         replace_content(commit, location_id, row, record, now_ms)
@@ -119,9 +125,11 @@ def replace_content(
     )
     if row.state != record.state:
         counts.move(commit, Counter({(location_id, row.state): -1, (location_id, record.state): 1}))
+    # The old stamp and target lead to the requests in which the sale travelled before.
     events.note(
         commit, now_ms, "sale_changed", location_id=location_id, sale_id=row.id,
         before=row.state, now=record.state, amount_before=row.amount, amount=record.amount,
+        created_before=row.created_at, target_before=row.connecteam_id,
     )  # fmt: skip
 
 
@@ -129,6 +137,13 @@ def _refresh(commit: Connection, sale_id: int, record: Record) -> None:
     seen = ("closed_ms", "source_type", "net", "tax", "service_charge", "digest", "receipt_id")
     values = {name: getattr(record, name) for name in seen}
     commit.execute(update(sale).where(sale.c.id == sale_id).values(**values))
+
+
+def _is_purged(commit: Connection, sale_id: int) -> bool:
+    asked = select(correction.c.sale_id).where(
+        correction.c.sale_id == sale_id, correction.c.purpose == Purpose.PURGE
+    )
+    return commit.execute(asked).first() is not None
 
 
 def _note_correction(
@@ -140,8 +155,14 @@ def _note_correction(
     ).scalar_one_or_none()
     if kept is not None and kept["digest"] == values["digest"]:
         return False
+    purged = record.state == SaleState.REMOVED
     commit.execute(delete(correction).where(correction.c.sale_id == row.id))
-    commit.execute(insert(correction).values(sale_id=row.id, record=values, seen_ms=now_ms))
+    commit.execute(
+        insert(correction).values(
+            sale_id=row.id, purpose=Purpose.PURGE if purged else Purpose.CORRECTION,
+            record=values, seen_ms=now_ms,
+        )
+    )  # fmt: skip
     events.note(
         commit, now_ms, "correction_seen", location_id=location_id, sale_id=row.id,
         amount_before=row.amount, amount=record.amount,
@@ -149,9 +170,27 @@ def _note_correction(
     return True
 
 
-def _withdraw_correction(commit: Connection, location_id: int, row: KnownRow, now_ms: int) -> None:
-    """Lightspeed no longer says what was noted, so it must not be carried out."""
-    gone = commit.execute(delete(correction).where(correction.c.sale_id == row.id)).rowcount
+def _withdraw_correction(
+    commit: Connection,
+    location_id: int,
+    row: KnownRow,
+    now_ms: int,
+    *,
+    only_amended: bool = False,
+) -> None:
+    """Lightspeed no longer says what was noted, so it must not be carried out.
+
+    Args:
+        commit: the change.
+        location_id: for the event.
+        row: the sale.
+        now_ms: for the event.
+        only_amended: leave what a person asked for: it does not rest on what Lightspeed says.
+    """
+    noted = correction.c.sale_id == row.id
+    if only_amended:
+        noted &= correction.c.purpose == Purpose.CORRECTION
+    gone = commit.execute(delete(correction).where(noted)).rowcount
     if gone:
         events.note(commit, now_ms, "correction_withdrawn", location_id=location_id, sale_id=row.id)
 

@@ -122,6 +122,14 @@ sale = Table(
         sqlite_where=text("transaction_id IS NOT NULL"),
     ),
     Index("sale_fisc", "location_id", "fisc_id"),
+    Index("sale_closed", "location_id", "closed_ms"),
+    Index(
+        "sale_receipt",
+        "location_id",
+        "receipt_id",
+        sqlite_where=text("receipt_id IS NOT NULL"),
+        postgresql_where=text("receipt_id IS NOT NULL"),
+    ),
     Index("sale_created", "connecteam_id", "created_at"),
     Index(
         "sale_attention",
@@ -133,10 +141,12 @@ sale = Table(
 )
 
 correction = Table(
-    # What a sale says now, while what was sent of it has first to be taken back.
+    # What a sale shall be, while what was sent of it has first to be taken back.
     "correction",
     metadata,
     Column("sale_id", ForeignKey("sale.id"), primary_key=True),
+    # Of ledger.removals.Purpose: amended at Lightspeed, or asked for by a person.
+    Column("purpose", Text, nullable=False, server_default=text("'correction'")),
     Column("record", _Json, nullable=False),
     Column("seen_ms", BigInteger, nullable=False),
 )

@@ -234,10 +234,19 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'quarantined' OR state = 'held'"),
     )
+    op.create_index("sale_closed", "sale", ["location_id", "closed_ms"], unique=False)
     op.create_index("sale_created", "sale", ["connecteam_id", "created_at"], unique=False)
     op.create_index("sale_fisc", "sale", ["location_id", "fisc_id"], unique=False)
     op.create_index(
         "sale_part", "sale", ["part_id"], unique=False, sqlite_where=sa.text("part_id IS NOT NULL")
+    )
+    op.create_index(
+        "sale_receipt",
+        "sale",
+        ["location_id", "receipt_id"],
+        unique=False,
+        sqlite_where=sa.text("receipt_id IS NOT NULL"),
+        postgresql_where=sa.text("receipt_id IS NOT NULL"),
     )
     op.create_index(
         "sale_transaction",
@@ -257,6 +266,7 @@ def upgrade() -> None:
     op.create_table(
         "correction",
         sa.Column("sale_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("purpose", sa.Text(), server_default=sa.text("'correction'"), nullable=False),
         sa.Column("record", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("seen_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["sale_id"], ["sale.id"]),
