@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-UNIT = ROOT / "systemd" / "tillbridge.service"
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -179,41 +178,3 @@ def test_setup_refuses_an_argument_that_it_does_not_know():
     done = _setup("--develop")
     assert done.returncode == 1
     assert "unknown argument --develop" in done.stderr
-
-
-def _unit_directives() -> Iterator[tuple[str, str, str]]:
-    """Each directive of the unit with its value and the comment above it, or above its group."""
-    comment = ""
-    for line in UNIT.read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            comment = line
-        elif not line or line.startswith("["):
-            comment = ""
-        else:
-            name, _, value = line.partition("=")
-            yield name, value, comment
-
-
-def test_every_directive_of_the_unit_has_its_reason():
-    assert [name for name, _, comment in _unit_directives() if not comment] == []
-
-
-def test_the_unit_keeps_to_the_exit_codes_and_to_the_ten_seconds_of_a_stop():
-    values = {name: value for name, value, _ in _unit_directives()}
-    assert values["RestartPreventExitStatus"].split() == ["77", "78"]
-    assert int(values["TimeoutStopSec"]) > 10
-    assert values["Type"] == "notify"
-    assert values["StateDirectoryMode"] == "0700"
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path):
-    # The stand-in is there on every machine; the program's own path is not.
-    text = UNIT.read_text(encoding="utf-8")
-    text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
-    unit = tmp_path / UNIT.name
-    unit.write_text(text, encoding="utf-8")
-    verified = subprocess.run(
-        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
-    )
-    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
