@@ -3,10 +3,8 @@
 import os
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from tillbridge.cli.options import Common, print_json, say
+from tillbridge.cli.tables import Column, Kind, show
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
 from tillbridge.errors import TillbridgeError
@@ -70,19 +68,7 @@ def _connecteam(config: Config, listed: Any) -> list[dict[str, Any]]:  # noqa: A
 
 
 def _print(title: str, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    table = Table(title=title, title_justify="left")
-    for name in rows[0]:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    Console().print(table)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value) or "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value is None else str(value)
+    if rows:
+        kinds = {"id": Kind.ID}
+        columns = [Column(name, kinds.get(name, Kind.TEXT)) for name in rows[0]]
+        show(columns, [list(row.values()) for row in rows], title=title)
