@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from contract.backends import LightspeedSide
-from tillbridge.lightspeed.wire import Page, Sale
+from tillbridge.lightspeed.account import Sale
+from tillbridge.lightspeed.wire import Page
 from tillbridge.mapper import summarise
 from tillbridge.sale import Summary
 

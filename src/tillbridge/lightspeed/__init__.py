@@ -1,20 +1,12 @@
 """Lightspeed Restaurant K-Series: signing in and reading sales. Nothing here ever writes there."""
 
+from tillbridge.lightspeed.account import AccountingGroup, Sale, SaleLine, Source
 from tillbridge.lightspeed.client import LightspeedClient, NotOperationalBefore
 from tillbridge.lightspeed.oauth import Authenticator, TokenStatus
 from tillbridge.lightspeed.oddities import BrokenSale
 from tillbridge.lightspeed.token_address import OAuthSettings
 from tillbridge.lightspeed.tokens import TokenFile
-from tillbridge.lightspeed.wire import (
-    AccountingGroup,
-    Business,
-    BusinessLocation,
-    Day,
-    Page,
-    Sale,
-    SaleLine,
-    Source,
-)
+from tillbridge.lightspeed.wire import Business, BusinessLocation, Day, Page
 
 __all__ = [
     "AccountingGroup",

@@ -1,6 +1,6 @@
 """What is kept and said about a sale that cannot be decoded: its place, its reason, its fields.
 
-Works from the models that it is given and knows no field by name; nothing personal gets through,
+Works from the shapes that it is given and knows no field by name; nothing personal gets through,
 because only named fields are copied and nothing may stand where a plain value should be.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 _MOST_TEXT_CHARS = 200  # of any one value that is kept for a person to look at
@@ -40,21 +40,26 @@ def readable(value: object) -> str | None:
     return value[:_MOST_TEXT_CHARS] if isinstance(value, str) else None
 
 
-def kept_fields(
-    model: type[BaseModel], parts: Mapping[str, type[BaseModel]], raw: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Only the fields that the model names, however odd, under the vendor's names.
+def kept_fields(shape: type, parts: Mapping[str, type], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Only the fields that the shape names, however odd, under the vendor's names.
 
     Args:
-        model: says which fields.
-        parts: which of them hold objects or lists of objects, and the models of these.
+        shape: a TypedDict: says which fields.
+        parts: which of them hold objects or lists of objects, and the shapes of these.
         raw: the undecoded object.
     """
-    names = [str(field.validation_alias or name) for name, field in model.model_fields.items()]
+    names = [_vendor_name(name, kind) for name, kind in shape.__annotations__.items()]
     return {name: _kept_value(parts, name, raw[name]) for name in names if name in raw}
 
 
-def _kept_value(parts: Mapping[str, type[BaseModel]], name: str, value: object) -> object:
+def _vendor_name(name: str, kind: Any) -> str:  # noqa: ANN401  # any annotation
+    for extra in getattr(kind, "__metadata__", ()):
+        if isinstance(extra, FieldInfo) and isinstance(extra.validation_alias, str):
+            return extra.validation_alias
+    return name
+
+
+def _kept_value(parts: Mapping[str, type], name: str, value: object) -> object:
     part = parts.get(name)
     if part is not None and isinstance(value, dict):
         return kept_fields(part, parts, value)
@@ -77,6 +82,7 @@ _REASONS_BY_START = {
     "datetime": "this is not a date and time",
     "int": "a whole number was expected",
     "bool": "true or false was expected",
+    "dict": "an object was expected",
     "model": "an object was expected",
 }
 

@@ -1,88 +1,35 @@
-"""Lightspeed's JSON: the only module that knows its names, shapes and oddities.
+"""Lightspeed's answers: with `account`, the only module that knows their names and shapes.
 
-Models name only the fields that the bridge uses; everything else in an answer is skipped inside
+Shapes name only the fields that the bridge uses; everything else in an answer is skipped inside
 pydantic's parser and never becomes a Python object. A page is decoded in one go from its bytes;
 only if that fails are its sales looked at one by one, so that one bad sale costs nobody but itself.
 Never here: a decision about money, types or days (the mapper), a request (the client), a float.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import CoreSchema, core_schema
 
 from tillbridge.errors import TryLater
-from tillbridge.lightspeed.oddities import BrokenSale, explain, kept_fields, readable
+from tillbridge.lightspeed.account import RawSale, Sale, Stamp, one_sale, sale_of
+from tillbridge.lightspeed.oddities import BrokenSale, explain
 from tillbridge.log import redact
-
-
-class _Stamp:
-    """A written date and time with an offset: never a number, never a guess at a zone."""
-
-    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> CoreSchema:
-        # pydantic alone would also read "1763632800" and 1763632800, and guess the unit.
-        written = core_schema.str_schema(pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
-        return core_schema.chain_schema(
-            [written, core_schema.datetime_schema(tz_constraint="aware")]
-        )
-
-
-Stamp = Annotated[datetime, _Stamp()]
 
 
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class AccountingGroup(_Wire):
-    id: int | None = Field(None, validation_alias="accountingGroupId")
-    name: str | None = None
-    code: str | None = None
-
-
-class SaleLine(_Wire):
-    """Amounts are decimal strings exactly as Lightspeed wrote them, up to six places."""
-
-    net: str | None = Field(None, validation_alias="totalNetAmountWithoutTax")
-    gross: str | None = Field(None, validation_alias="totalNetAmountWithTax")
-    tax: str | None = Field(None, validation_alias="taxAmount")
-    service_charge: str | None = Field(None, validation_alias="serviceCharge")
-    currency: str | None = None
-    group: AccountingGroup | None = Field(None, validation_alias="accountingGroup")
-
-
-class Source(_Wire):
-    """Which earlier accounts (by `fisc_id`) this one corrects or continues."""
-
-    initial_account_id: str | None = Field(None, validation_alias="initialAccountId")
-    previous_account_id: str | None = Field(None, validation_alias="previousAccountId")
-
-
-class Sale(_Wire):
-    """One account. Any field may be absent or null; both read as None."""
-
-    reference: str | None = Field(None, validation_alias="accountReference")
-    fisc_id: str | None = Field(None, validation_alias="accountFiscId")
-    receipt_id: str | None = Field(None, validation_alias="receiptId")
-    source: Source | None = None
-    opened: Stamp | None = Field(None, validation_alias="timeOfOpening")
-    closed: Stamp | None = Field(None, validation_alias="timeClosed")
-    type: str | None = None
-    cancelled: bool | None = None
-    lines: list[SaleLine] | None = Field(None, validation_alias="salesLines")
-
-
 class _PageBody(_Wire):
-    sales: list[Sale] | None = None
+    sales: list[RawSale] | None = None
     next_token: str | None = Field(None, validation_alias="nextPageToken")
 
 
 class _DayBody(_Wire):
-    sales: list[Sale] | None = None
+    sales: list[RawSale] | None = None
     next_start_of_day: Stamp | None = Field(None, validation_alias="nextStartOfDayAsIso8601")
     data_complete: bool | None = Field(None, validation_alias="dataComplete")
 
@@ -163,7 +110,8 @@ def decode_page(body: bytes) -> Page:
         document, sales, broken = _piece_by_piece(body)
         rest = _whole(_PageBody, document)
         return Page(sales, rest.next_token or None, broken)
-    return Page(page.sales or [], page.next_token or None, [])
+    sales = [sale_of(raw) for raw in page.sales or ()]
+    return Page(sales, page.next_token or None, [])
 
 
 def decode_day(body: bytes) -> Day:
@@ -178,7 +126,8 @@ def decode_day(body: bytes) -> Day:
         document, sales, broken = _piece_by_piece(body)
         rest = _whole(_DayBody, document)
         return Day(sales, broken, rest.next_start_of_day, rest.data_complete)
-    return Day(day.sales or [], [], day.next_start_of_day, day.data_complete)
+    sales = [sale_of(raw) for raw in day.sales or ()]
+    return Day(sales, [], day.next_start_of_day, day.data_complete)
 
 
 def decode_businesses(body: bytes) -> BusinessesPage:
@@ -262,34 +211,9 @@ def _piece_by_piece(body: bytes) -> tuple[dict[str, Any], list[Sale], list[Broke
     sales: list[Sale] = []
     broken: list[BrokenSale] = []
     for index, raw in enumerate(listed):
-        decoded = _one_sale(index, raw)
+        decoded = one_sale(index, raw)
         if isinstance(decoded, Sale):
             sales.append(decoded)
         else:
             broken.append(decoded)
     return document, sales, broken
-
-
-_PARTS: Mapping[str, type[BaseModel]] = {
-    "salesLines": SaleLine,
-    "source": Source,
-    "accountingGroup": AccountingGroup,
-}
-
-# These decide nothing about the transaction: a sale is not held up because one of them is odd.
-_INFORMATION = frozenset({"timeOfOpening", "receiptId", "source"})
-
-
-def _one_sale(index: int, raw: object) -> Sale | BrokenSale:
-    try:
-        return Sale.model_validate(raw)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-    wrong = {str(detail["loc"][0]) for detail in found if detail["loc"]}
-    fields: dict[str, Any] = raw if isinstance(raw, dict) else {}
-    if wrong and wrong <= _INFORMATION:
-        return Sale.model_validate({key: fields[key] for key in fields.keys() - wrong})
-    place, reason = explain(f"sales[{index}]", found)
-    kept = kept_fields(Sale, _PARTS, fields)
-    reference, fisc_id = (readable(fields.get(n)) for n in ("accountReference", "accountFiscId"))
-    return BrokenSale(index, place, reason, reference, fisc_id, kept)

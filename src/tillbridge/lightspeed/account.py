@@ -1,0 +1,160 @@
+"""One account of Lightspeed's JSON: the fields that the bridge reads, and nothing else of it.
+
+A sale is decoded into plain dicts inside pydantic's parser, which takes half the time that models
+take, and then becomes a tuple with names. Never here: pages and days (`wire`), a decision about
+money, types or days (the mapper), a float.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+
+from tillbridge.lightspeed.oddities import BrokenSale, explain, kept_fields, readable
+
+
+class _Stamp:
+    """A written date and time with an offset: never a number, never a guess at a zone."""
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> CoreSchema:
+        # pydantic alone would also read "1763632800" and 1763632800, and guess the unit.
+        written = core_schema.str_schema(pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+        return core_schema.chain_schema(
+            [written, core_schema.datetime_schema(tz_constraint="aware")]
+        )
+
+
+Stamp = Annotated[datetime, _Stamp()]
+
+
+class _RawGroup(TypedDict, total=False):
+    id: Annotated[int | None, Field(validation_alias="accountingGroupId")]
+    name: str | None
+    code: str | None
+
+
+class _RawLine(TypedDict, total=False):
+    net: Annotated[str | None, Field(validation_alias="totalNetAmountWithoutTax")]
+    gross: Annotated[str | None, Field(validation_alias="totalNetAmountWithTax")]
+    tax: Annotated[str | None, Field(validation_alias="taxAmount")]
+    service_charge: Annotated[str | None, Field(validation_alias="serviceCharge")]
+    currency: str | None
+    group: Annotated[_RawGroup | None, Field(validation_alias="accountingGroup")]
+
+
+class _RawSource(TypedDict, total=False):
+    initial_account_id: Annotated[str | None, Field(validation_alias="initialAccountId")]
+    previous_account_id: Annotated[str | None, Field(validation_alias="previousAccountId")]
+
+
+class RawSale(TypedDict, total=False):
+    """What is decoded of a sale; any field may be absent or null."""
+
+    reference: Annotated[str | None, Field(validation_alias="accountReference")]
+    fisc_id: Annotated[str | None, Field(validation_alias="accountFiscId")]
+    receipt_id: Annotated[str | None, Field(validation_alias="receiptId")]
+    source: _RawSource | None
+    opened: Annotated[Stamp | None, Field(validation_alias="timeOfOpening")]
+    closed: Annotated[Stamp | None, Field(validation_alias="timeClosed")]
+    type: str | None
+    cancelled: bool | None
+    lines: Annotated[list[_RawLine] | None, Field(validation_alias="salesLines")]
+
+
+class AccountingGroup(NamedTuple):
+    id: int | None
+    name: str | None
+    code: str | None
+
+
+class SaleLine(NamedTuple):
+    """Amounts are decimal strings exactly as Lightspeed wrote them, up to six places."""
+
+    net: str | None
+    gross: str | None
+    tax: str | None
+    service_charge: str | None
+    currency: str | None
+    group: AccountingGroup | None
+
+
+class Source(NamedTuple):
+    """Which earlier accounts (by `fisc_id`) this one corrects or continues."""
+
+    initial_account_id: str | None
+    previous_account_id: str | None
+
+
+class Sale(NamedTuple):
+    """One account. A field that is absent or null reads as None."""
+
+    reference: str | None
+    fisc_id: str | None
+    receipt_id: str | None
+    source: Source | None
+    opened: datetime | None
+    closed: datetime | None
+    type: str | None
+    cancelled: bool | None
+    lines: list[SaleLine] | None
+
+
+def sale_of(raw: RawSale) -> Sale:
+    source, lines = raw.get("source"), raw.get("lines")
+    return Sale(
+        raw.get("reference"),
+        raw.get("fisc_id"),
+        raw.get("receipt_id"),
+        None if source is None else _source(source),
+        raw.get("opened"),
+        raw.get("closed"),
+        raw.get("type"),
+        raw.get("cancelled"),
+        None if lines is None else [_line(line) for line in lines],
+    )
+
+
+def _source(raw: _RawSource) -> Source:
+    return Source(raw.get("initial_account_id"), raw.get("previous_account_id"))
+
+
+def _line(raw: _RawLine) -> SaleLine:
+    group = raw.get("group")
+    return SaleLine(
+        raw.get("net"),
+        raw.get("gross"),
+        raw.get("tax"),
+        raw.get("service_charge"),
+        raw.get("currency"),
+        AccountingGroup(group.get("id"), group.get("name"), group.get("code")) if group else None,
+    )
+
+
+_PARTS: Mapping[str, type] = {
+    "salesLines": _RawLine,
+    "source": _RawSource,
+    "accountingGroup": _RawGroup,
+}
+
+_RAW_SALE = TypeAdapter(RawSale)
+
+# These decide nothing about the transaction: a sale is not held up because one of them is odd.
+_INFORMATION = frozenset({"timeOfOpening", "receiptId", "source"})
+
+
+def one_sale(index: int, raw: object) -> Sale | BrokenSale:
+    try:
+        return sale_of(_RAW_SALE.validate_python(raw))
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    wrong = {str(detail["loc"][0]) for detail in found if detail["loc"]}
+    fields: dict[str, Any] = raw if isinstance(raw, dict) else {}
+    if wrong and wrong <= _INFORMATION:
+        return sale_of(_RAW_SALE.validate_python({k: fields[k] for k in fields.keys() - wrong}))
+    place, reason = explain(f"sales[{index}]", found)
+    kept = kept_fields(RawSale, _PARTS, fields)
+    reference, fisc_id = (readable(fields.get(n)) for n in ("accountReference", "accountFiscId"))
+    return BrokenSale(index, place, reason, reference, fisc_id, kept)
