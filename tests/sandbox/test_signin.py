@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,7 +18,7 @@ def authorize(caller, **changes):
         "state": "a state",
         **changes,
     }
-    return caller.http.get(caller.sandbox.authorize_url, params=query)
+    return caller.http.post(caller.sandbox.authorize_url, params=query)
 
 
 def exchange(caller, **form):
@@ -85,6 +87,59 @@ def test_a_redirect_that_differs_by_a_letter_is_refused(serve):
     code = parse_qs(urlsplit(authorize(caller).headers["location"]).query)["code"][0]
     other = exchange(caller, code=code, redirect_uri="https://localhost:8443/callback/")
     assert other.json()["error"] == "invalid_grant"
+
+
+def test_a_person_sees_a_page_with_two_buttons_and_may_refuse(serve):
+    caller = serve()
+    query = {
+        "response_type": "code", "client_id": caller.sandbox.client_id, "scope": "financial-api",
+        "redirect_uri": caller.sandbox.redirect_uri, "state": "x",
+    }  # fmt: skip
+    page = caller.http.get(caller.sandbox.authorize_url, params=query)
+    assert page.status_code == 200
+    assert page.text.count("<button") == 2
+    no = caller.http.post(caller.sandbox.authorize_url, params=query, data={"choice": "no"})
+    answer = parse_qs(urlsplit(no.headers["location"]).query)
+    assert answer == {"error": ["access_denied"], "state": ["x"]}
+
+
+def test_an_unknown_client_and_a_scope_that_is_not_allowed_are_told_as_the_real_server_does(serve):
+    caller = serve(lightspeed_scopes=("offline_access",))
+    unknown = authorize(caller, client_id="devp-v2-prod-other")
+    assert (unknown.status_code, "Client not found." in unknown.text) == (400, True)
+    refused = parse_qs(urlsplit(authorize(caller).headers["location"]).query)
+    assert refused["error"] == ["invalid_scope"]
+
+
+def test_a_code_ends_after_its_seconds(serve):
+    caller = serve(code_ttl_s=0)
+    code = parse_qs(urlsplit(authorize(caller).headers["location"]).query)["code"][0]
+    assert exchange(caller, code=code).json()["error_description"] == "Code not valid"
+
+
+def test_a_token_that_is_sent_twice_is_counted(serve):
+    caller = serve()
+    for _ in range(2):
+        caller.refresh(caller.sandbox.refresh_token)
+    assert caller.sandbox.counters()["lightspeed.refresh_tokens_reused"] == 1
+
+
+def test_the_date_header_tells_the_clock_that_was_asked_for(serve):
+    caller = serve(clock_ahead_s=3600)
+    for url in (caller.sandbox.lightspeed_url, caller.sandbox.connecteam_url):
+        told = caller.http.get(f"{url}/x").headers.get_list("date")
+        assert len(told) == 1
+        ahead_s = (parsedate_to_datetime(told[0]) - datetime.now(UTC)).total_seconds()
+        assert 3590 < ahead_s < 3605
+
+
+def test_connecteams_key_has_only_the_scopes_that_it_was_given(serve):
+    caller = serve(connecteam_scopes=("sales_data.read",))
+    assert caller.connecteam("GET", "/locations").status_code == 200
+    refused = caller.connecteam("DELETE", "/transactions/none")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        403, "Missing scope: sales_data.delete",
+    )  # fmt: skip
 
 
 def test_data_needs_a_living_access_token(serve):

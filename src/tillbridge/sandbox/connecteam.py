@@ -6,7 +6,7 @@ Owns the answers; what is held is in `books`, what is asked is checked in `check
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from random import Random
 from threading import Lock
@@ -32,7 +32,6 @@ from tillbridge.sandbox.limits import Limits
 from tillbridge.sandbox.signin import basic_credentials
 from tillbridge.sandbox.wire import Counters
 
-_SCOPES: Final = ("sales_data.read", "sales_data.write", "sales_data.delete")
 _TOKEN_TTL_S: Final = 86_400
 _V1: Final = "/sales/v1"
 Json = dict[str, Any]
@@ -72,7 +71,7 @@ class Connecteam:
         self._tokens: dict[str, tuple[float, frozenset[str]]] = {}
 
     def app(self, more: Sequence[Route] = ()) -> Starlette:
-        read, write, delete = _SCOPES
+        read, write, delete = opt.CONNECTEAM_SCOPES
         location = f"{_V1}/locations"
         one = f"{_V1}/transactions/{{transaction}}"
         routes = [
@@ -109,9 +108,9 @@ class Connecteam:
     def _refuse(self, request: Request, scope: str) -> Response | None:
         key = request.headers.get("x-api-key")
         if key is not None:
-            if secrets.compare_digest(key.encode(), self.api_key.encode()):
-                return None
-            return answer({"detail": "Invalid API key"}, 403)
+            if not secrets.compare_digest(key.encode(), self.api_key.encode()):
+                return answer({"detail": "Invalid API key"}, 403)
+            return _unless(scope, self._options.connecteam_scopes)
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
             return answer({"detail": "Not authenticated"}, 401)
@@ -119,7 +118,7 @@ class Connecteam:
             ends_at_s, scopes = self._tokens.get(token, (0.0, frozenset[str]()))
         if ends_at_s < time.monotonic():
             return answer({"detail": "Invalid or expired token"}, 401)
-        return None if scope in scopes else answer({"detail": f"Missing scope: {scope}"}, 403)
+        return _unless(scope, scopes)
 
     async def _token(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode("utf-8", "replace"))
@@ -127,8 +126,8 @@ class Connecteam:
             return answer({"detail": "Invalid client credentials"}, 401)
         if form.get("grant_type", ["client_credentials"])[0] != "client_credentials":
             return answer({"detail": "Invalid grant type"}, 400)
-        scopes = form.get("scope", [" ".join(_SCOPES)])[0].split()
-        if not set(scopes) <= set(_SCOPES):
+        scopes = form.get("scope", [" ".join(self._options.connecteam_scopes)])[0].split()
+        if not set(scopes) <= set(self._options.connecteam_scopes):
             return answer({"detail": "Unauthorized scopes requested"}, 403)
         token = secrets.token_urlsafe(32)
         with self._lock:
@@ -240,6 +239,10 @@ class Connecteam:
         if unknown:
             named = ", ".join(map(str, unknown))
             raise _Refused("LOCATION_NOT_FOUND", f"No such location: {named}")
+
+
+def _unless(scope: str, granted: Collection[str]) -> Response | None:
+    return None if scope in granted else answer({"detail": f"Missing scope: {scope}"}, 403)
 
 
 def error_body(status: int, _path: str) -> Mapping[str, object]:

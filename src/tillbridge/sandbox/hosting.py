@@ -46,6 +46,7 @@ class Host:
             log_config=None,
             log_level="warning",
             access_log=False,
+            date_header=False,  # `wire` tells the time that the options ask for
             timeout_graceful_shutdown=2,
         )
         self._server = uvicorn.Server(config)

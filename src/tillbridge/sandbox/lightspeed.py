@@ -125,7 +125,7 @@ class Lightspeed:
         if refusal is not None:
             return refusal
         by_currency: dict[str, list[dict[str, object]]] = {}
-        for archive in self._archives.values():
+        for archive in list(self._archives.values())[: self._options.lightspeed_sees]:
             place = archive.place
             by_currency.setdefault(place.currency, []).append(
                 {
@@ -159,7 +159,7 @@ class Lightspeed:
         if refusal is not None:
             return refusal
         number = request.path_params["location"]
-        if number not in self._archives:
+        if number not in list(self._archives)[: self._options.lightspeed_sees]:
             raise _BadRequest(f"Business location {number} was not found")
         return self._archives[number]
 

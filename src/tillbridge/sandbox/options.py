@@ -26,6 +26,9 @@ Route = Literal[
     "projections",
 ]
 
+LIGHTSPEED_SCOPES: Final = ("financial-api", "offline_access")
+CONNECTEAM_SCOPES: Final = ("sales_data.read", "sales_data.write", "sales_data.delete")
+
 # requests per minute and per day (Connecteam's help centre)
 PLAN_LIMITS: Final[dict[str, tuple[int, int]]] = {
     "small": (5, 100),
@@ -66,6 +69,10 @@ class SandboxOptions:
         code_ttl_s: lifetime of an authorization code.
         rejected_token_status: Lightspeed's answer to an unknown or ended access token.
         redirect_uri: the only one that Lightspeed redirects to, compared to the letter.
+        lightspeed_scopes: what Lightspeed lets the client ask for.
+        lightspeed_sees: how many of the locations the person who signs in may see; all if None.
+        connecteam_scopes: what Connecteam's key and app may do.
+        clock_ahead_s: by how much both vendors' clocks are ahead, as their Date headers tell.
         operational_since: the first date that Lightspeed knows; a week before the trade if None.
         token_style: what `nextPageToken` is, see `tillbridge.sandbox.lightspeed`.
         from_ends, to_ends: whether Lightspeed's window holds its own ends.
@@ -94,6 +101,10 @@ class SandboxOptions:
     code_ttl_s: int = 15
     rejected_token_status: Literal[401, 403] = 401
     redirect_uri: str = "https://localhost:8443/callback"
+    lightspeed_scopes: tuple[str, ...] = LIGHTSPEED_SCOPES
+    lightspeed_sees: int | None = None
+    connecteam_scopes: tuple[str, ...] = CONNECTEAM_SCOPES
+    clock_ahead_s: float = 0.0
     operational_since: date | None = None
     token_style: TokenStyle = "stamp-inclusive"  # noqa: S105  # a page token is no secret
     from_ends: Ends = "inclusive"

@@ -69,6 +69,7 @@ class Sandbox(Vendors):
             faults=self._faults,
             counters=self._counters,
             connections=connections,
+            date=self.date_header,
         )
         return self._keep(Host(wire, connections.protocol(), self.options.lightspeed_port))
 
@@ -88,6 +89,7 @@ class Sandbox(Vendors):
             faults=self._faults,
             counters=self._counters,
             connections=connections,
+            date=self.date_header,
         )
         return self._keep(Host(wire, connections.protocol(), self.options.connecteam_port))
 

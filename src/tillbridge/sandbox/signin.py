@@ -1,10 +1,11 @@
 """Lightspeed's sign-in: codes that live for seconds, refresh tokens that work once.
 
-Owns which tokens are good. Must never print one.
+Owns which tokens are good. Must never print one. What a person sees is in `signin_pages`.
 """
 
 import base64
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import Mapping
@@ -14,14 +15,16 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from tillbridge.sandbox import signin_pages as pages
 from tillbridge.sandbox.options import SandboxOptions
+from tillbridge.sandbox.wire import Counters
 
 V2_PATH: Final = "/realms/k-series/protocol/openid-connect"
 V1_PATH: Final = "/oauth"
-_SCOPE: Final = "financial-api offline_access"
+PERSON: Final = "back.office@sandbox.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class _Code:
     redirect_uri: str
     challenge: str | None
     ends_at_s: float
+    scope: str
 
 
 @dataclass(slots=True)
@@ -36,19 +40,23 @@ class SignIn:
     """The authorization server, as far as one client sees it."""
 
     options: SandboxOptions
+    counters: Counters
     client_id: str = "devp-v2-sandbox"
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     _lock: Lock = field(default_factory=Lock)
     _codes: dict[str, _Code] = field(default_factory=dict)
-    _refresh: dict[str, float] = field(default_factory=dict)
+    _refresh: dict[str, tuple[float, str]] = field(default_factory=dict)
+    _spent: set[str] = field(default_factory=set)
     _access: dict[str, float] = field(default_factory=dict)
 
-    def new_refresh_token(self) -> str:
+    def new_refresh_token(self, scope: str | None = None) -> str:
         """One valid, unused refresh token, as a finished sign-in would have left it."""
         token = secrets.token_urlsafe(48)
         ttl_s = self.options.refresh_ttl_s
+        granted = " ".join(self.options.lightspeed_scopes) if scope is None else scope
         with self._lock:
-            self._refresh[token] = time.monotonic() + ttl_s if ttl_s else float("inf")
+            ends_at_s = time.monotonic() + ttl_s if ttl_s else float("inf")
+            self._refresh[token] = ends_at_s, granted
         return token
 
     def accepts(self, authorization: str | None) -> bool:
@@ -62,34 +70,61 @@ class SignIn:
         with self._lock:
             self._access.clear()
 
+    def end_sign_ins(self) -> None:
+        """Every token stops working now, as if the person had been removed."""
+        with self._lock:
+            self._access.clear()
+            self._refresh.clear()
+
     def routes(self) -> list[Route]:
+        both = ["GET", "POST"]
         return [
-            Route(f"{V2_PATH}/auth", self._authorize),
-            Route(f"{V1_PATH}/authorize", self._authorize),
+            Route(f"{V2_PATH}/auth", self._authorize, methods=both),
+            Route(f"{V1_PATH}/authorize", self._authorize, methods=both),
             Route(f"{V2_PATH}/token", self._token_v2, methods=["POST"]),
             Route(f"{V1_PATH}/token", self._token_v1, methods=["POST"]),
         ]
 
     async def _authorize(self, request: Request) -> Response:
+        """GET shows the page on which a person signs in; POST is the press of its button."""
         asked = request.query_params
         if asked.get("client_id") != self.client_id:
-            return _refused("unauthorized_client", "Client not found.")
+            return HTMLResponse(pages.sorry("Client not found."), 400)
         redirect_uri = asked.get("redirect_uri", "")
         if redirect_uri != self.options.redirect_uri:
-            return _refused("invalid_request", "Invalid parameter: redirect_uri")
-        answer = {"state": asked["state"]} if "state" in asked else {}
-        challenge = asked.get("code_challenge")
-        if asked.get("response_type") != "code":
-            answer["error"] = "unsupported_response_type"
-        elif challenge is not None and asked.get("code_challenge_method") != "S256":
-            answer["error"] = "invalid_request"
-        else:
-            answer["code"] = secrets.token_urlsafe(24)
-            ends_at_s = time.monotonic() + self.options.code_ttl_s
-            with self._lock:
-                self._codes[answer["code"]] = _Code(redirect_uri, challenge, ends_at_s)
+            return HTMLResponse(pages.sorry("Invalid parameter: redirect_uri"), 400)
+        answer = self._refusal(asked)
+        if not answer and request.method == "GET":
+            return HTMLResponse(pages.sign_in(PERSON, asked.get("scope", "")))
+        if not answer:
+            form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+            answer = {"error": "access_denied"} if form.get("choice") == "no" else self._code(asked)
+        if "state" in asked:
+            answer["state"] = asked["state"]
         joint = "&" if "?" in redirect_uri else "?"
         return RedirectResponse(f"{redirect_uri}{joint}{urlencode(answer)}", 302)
+
+    def _refusal(self, asked: Mapping[str, str]) -> dict[str, str]:
+        if asked.get("response_type") != "code":
+            return {"error": "unsupported_response_type"}
+        if "code_challenge" in asked and asked.get("code_challenge_method") != "S256":
+            return {"error": "invalid_request"}
+        scope = asked.get("scope", "")
+        if not set(scope.split()) <= set(self.options.lightspeed_scopes):
+            return {"error": "invalid_scope", "error_description": f"Invalid scopes: {scope}"}
+        return {}
+
+    def _code(self, asked: Mapping[str, str]) -> dict[str, str]:
+        code = secrets.token_urlsafe(24)
+        ends_at_s = time.monotonic() + self.options.code_ttl_s
+        with self._lock:
+            self._codes[code] = _Code(
+                asked["redirect_uri"],
+                asked.get("code_challenge"),
+                ends_at_s,
+                asked.get("scope", "") or " ".join(self.options.lightspeed_scopes),
+            )
+        return {"code": code}
 
     async def _token_v2(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
@@ -110,32 +145,40 @@ class SignIn:
     def _grant(self, asked: Mapping[str, str]) -> Response:
         match asked.get("grant_type"):
             case "refresh_token":
-                good = self._spend_refresh_token(asked.get("refresh_token", ""))
-                return self._tokens() if good else _refused("invalid_grant", "Token is not active")
+                scope = self._spend_refresh_token(asked.get("refresh_token", ""))
+                if scope is None:
+                    return _refused("invalid_grant", "Token is not active")
+                return self._tokens(scope)
             case "authorization_code":
-                good = self._spend_code(asked)
-                return self._tokens() if good else _refused("invalid_grant", "Code not valid")
+                scope, why = self._spend_code(asked)
+                return _refused("invalid_grant", why) if scope is None else self._tokens(scope)
             case _:
                 return _refused("unsupported_grant_type", "Unsupported grant_type")
 
-    def _spend_refresh_token(self, token: str) -> bool:
+    def _spend_refresh_token(self, token: str) -> str | None:
         with self._lock:
-            return self._refresh.pop(token, 0) > time.monotonic()
+            if token in self._spent:
+                self.counters.add("lightspeed.refresh_tokens_reused")
+            ends_at_s, scope = self._refresh.pop(token, (0.0, ""))
+            self._spent.add(token)
+            return scope if ends_at_s > time.monotonic() else None
 
-    def _spend_code(self, asked: Mapping[str, str]) -> bool:
+    def _spend_code(self, asked: Mapping[str, str]) -> tuple[str | None, str]:
+        """The scope that the code stands for, or why it stands for none."""
         with self._lock:
             code = self._codes.pop(asked.get("code", ""), None)
         if code is None or code.ends_at_s < time.monotonic():
-            return False
+            return None, "Code not valid"
         if asked.get("redirect_uri") != code.redirect_uri:
-            return False
-        if code.challenge is None:
-            return True
-        digest = hashlib.sha256(asked.get("code_verifier", "").encode()).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == code.challenge
+            return None, "Incorrect redirect_uri"
+        if code.challenge is not None:
+            digest = hashlib.sha256(asked.get("code_verifier", "").encode()).digest()
+            if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != code.challenge:
+                return None, "PKCE verification failed: Code mismatch"
+        return code.scope, ""
 
-    def _tokens(self) -> Response:
-        access = secrets.token_urlsafe(48)
+    def _tokens(self, scope: str) -> Response:
+        access = _readable_token(scope)
         with self._lock:
             self._access[access] = time.monotonic() + self.options.access_ttl_s
         return JSONResponse(
@@ -143,13 +186,21 @@ class SignIn:
                 "access_token": access,
                 "expires_in": self.options.access_ttl_s,
                 "refresh_expires_in": self.options.refresh_ttl_s,
-                "refresh_token": self.new_refresh_token(),
+                "refresh_token": self.new_refresh_token(scope),
                 "token_type": "Bearer",
                 "not-before-policy": 0,
-                "scope": _SCOPE,
+                "scope": scope,
             },
             headers={"cache-control": "no-store"},
         )
+
+
+def _readable_token(scope: str) -> str:
+    """As the real server's: three parts, the middle one readable; nobody here checks the last."""
+    claims = {"preferred_username": PERSON, "scope": scope, "jti": secrets.token_hex(8)}
+    parts = (json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims))
+    body = ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+    return f"{body}.{secrets.token_urlsafe(32)}"
 
 
 def basic_credentials(request: Request) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -56,7 +57,7 @@ class Vendors:
         )
         limits = Limits(PLAN_LIMITS.get(options.plan), lambda: self._now().timestamp())
         self._connecteam = Connecteam(options, self._books, limits, self._counters)
-        self._sign_in = SignIn(options)
+        self._sign_in = SignIn(options, self._counters)
         self._lightspeed = Lightspeed(
             options,
             self._archives,
@@ -90,6 +91,15 @@ class Vendors:
     def end_access_tokens(self) -> None:
         """Every Lightspeed access token stops working now."""
         self._sign_in.end_access_tokens()
+
+    def end_sign_ins(self) -> None:
+        """Every Lightspeed refresh token stops working now, too: somebody must sign in again."""
+        self._sign_in.end_sign_ins()
+
+    def date_header(self) -> str:
+        """What the vendors' clocks show."""
+        shown = self._now() + timedelta(seconds=self.options.clock_ahead_s)
+        return format_datetime(shown.astimezone(UTC), usegmt=True)
 
     def close_sale(self, location_index: int, *, ago: timedelta = timedelta()) -> dict[str, Any]:
         """A new sale appears at Lightspeed.

@@ -110,6 +110,7 @@ class Wire:
         route_of: names the route of a method and path; None for those that never go wrong.
         latency_ms: the time added at a route.
         error_body: a vendor's own way of saying an error: status and path to a JSON body.
+        date: what this side's clock shows, as a Date header has it.
     """
 
     def __init__(
@@ -123,7 +124,9 @@ class Wire:
         faults: Faults,
         counters: Counters,
         connections: Connections,
+        date: Callable[[], str],
     ) -> None:
+        self._date = date
         self._app = app
         self._side = side
         self._route_of = route_of
@@ -173,6 +176,8 @@ class Wire:
             await _bad_gateway()(scope, receive, send)
             return
         for message in answer:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"date", self._date().encode("ascii")))
             await send(message)
 
     def _refusal(self, fault: FaultKind | None, path: str) -> Response | None:
