@@ -6,6 +6,7 @@ The gate's figures live in the ledger, so that all processes on it share them.
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -17,12 +18,18 @@ from tillbridge.days import epoch_ms
 from tillbridge.ledger import quotas
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.store import Ledger
+from tillbridge.log import get_logger
+
+_log = get_logger("tillbridge.account")
 
 _LARGE_PLAN = 1000
 """Requests per day from which on a request more or less does not matter."""
 
 _KEPT_BACK = 10
 """Requests of a small plan's day that are kept for readings, deletes and second tries."""
+
+_OTHERS_WORTH_SAYING = 5
+"""Requests of other programs in a day; fewer may be our own of before the ledger began."""
 
 
 class Account:
@@ -64,7 +71,8 @@ class Account:
     def left_today(self) -> int:
         """Requests that this program may still send in the present day's window."""
         day = next(window for window in self.windows() if window.name == "day")
-        mine = int(self.shares.limit_of(day) * self.shares.quota) - day.spent
+        now_ms = epoch_ms(self._clock.now())
+        mine = self.shares.allowed(day, Purpose.LIVE) - day.used(now_ms)
         return mine if day.remaining is None else min(mine, day.remaining)
 
     def useful_wait_s(self) -> float:
@@ -82,26 +90,42 @@ class Account:
         now_ms = epoch_ms(self._clock.now())
         self._save(commit, quota.spend(self._load(commit, now_ms), now_ms))
 
+    def take(self, commit: Connection, purpose: Purpose) -> bool:
+        """Count a request that is about to be sent, if it may be: in one commit, so that two
+        processes cannot both take the last one.
+        """
+        now_ms = epoch_ms(self._clock.now())
+        windows = self._load(commit, now_ms)
+        if quota.wait_ms(windows, self.shares, purpose, now_ms) > 0:
+            return False
+        self._save(commit, quota.spend(windows, now_ms))
+        return True
+
     def learn(
         self, commit: Connection, headers: Mapping[str, str], *, throttled: bool = False
     ) -> None:
         """Take over what an answer's headers say; after a 429 nobody tries before the reset."""
         now_ms = epoch_ms(self._clock.now())
-        windows = quota.learn(self._load(commit, now_ms), headers, now_ms)
-        self._save(commit, quota.throttle(windows, now_ms) if throttled else windows)
+        before = self._load(commit, now_ms)
+        windows = quota.learn(before, headers, now_ms)
+        _say_others(before, windows)
+        windows = quota.throttle(windows, now_ms) if throttled else quota.answered(windows)
+        self._save(commit, windows)
 
     def read_totals(
         self, currencies: Mapping[int, str], first: date, last: date
     ) -> Totals | NoEvidence:
         """Take a reading, if the quota has room for it."""
-        if self.wait_s(Purpose.LIVE) > 0:
+        with self._ledger.commit() as commit:
+            may = self.take(commit, Purpose.LIVE)
+        if not may:
             self._unread = NoEvidence("the quota of the Connecteam account is used for now", {})
             return self._unread
-        with self._ledger.commit() as commit:
-            self.spend(commit)
         answer = self.client.totals(currencies, first, last)
         with self._ledger.commit() as commit:
-            throttled = isinstance(answer, NoEvidence) and answer.throttled
+            throttled = isinstance(answer, NoEvidence) and (
+                answer.throttled or quota.is_throttle(answer.reason)
+            )
             self.learn(commit, answer.headers, throttled=throttled)
         self._unread = answer if isinstance(answer, NoEvidence) else None
         return answer
@@ -119,11 +143,27 @@ class Account:
         stored = quotas.load(view)
         if not stored:
             return quota.start(now_ms)
-        return [Window(**{_FIELDS.get(key, key): row[key] for key in row}) for row in stored]
+        return [_window(row) for row in stored]
 
     def _save(self, commit: Connection, windows: list[Window]) -> None:
         rows = [asdict(window) for window in windows]
         quotas.save(commit, [{_COLUMNS.get(key, key): row[key] for key in row} for row in rows])
+
+
+def _say_others(before: list[Window], after: list[Window]) -> None:
+    """Once a day: who else spends the quota is worth knowing before it runs short."""
+    known = {window.name: window.others for window in before}
+    for window in after:
+        if window.name == "day" and known.get("day", 0) < _OTHERS_WORTH_SAYING <= window.others:
+            _log.warning(
+                "quota_shared", requests=window.others, of=window.limit,
+                note="Another program spends the same Connecteam quota; see quota_share.",
+            )  # fmt: skip
+
+
+def _window(row: Mapping[str, Any]) -> Window:
+    facts = {_FIELDS.get(key, key): row[key] for key in row}
+    return Window(**{**facts, "recent": row["recent"] or ()})
 
 
 _COLUMNS = {"name": "window"}

@@ -14,7 +14,7 @@ from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.batcher import Batch, Part, halves
 from tillbridge.connecteam.client import Posted
-from tillbridge.connecteam.quota import Purpose
+from tillbridge.connecteam.quota import Purpose, is_throttle
 from tillbridge.ledger import parts, sales, targets
 from tillbridge.ledger.parts import Started
 from tillbridge.ledger.store import DiskTrouble, Ledger
@@ -126,8 +126,9 @@ class Recorder:
         """Commit what an answer proves; false if the plan must be made anew."""
         result = self._judge(flight.batch, posted)
         now = self._account.moment()
-        throttled = isinstance(result, outcome.Throttled)
         reason = None if isinstance(result, outcome.Accepted) else result.reason
+        # A doubt may be a throttle in words: that says nothing of its rows, but enough to pause.
+        throttled = isinstance(result, outcome.Throttled) or is_throttle(reason or "")
         with self._ledger.commit() as commit:
             self._account.learn(commit, posted.headers, throttled=throttled)
             parts.end_batch(commit, flight.started.batch_id, now, posted.request_id, reason)

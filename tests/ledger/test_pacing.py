@@ -20,6 +20,7 @@ def _account(path: Any, *, limit: int | None, spent: int, hours_left: int) -> Ac
     day = {
         "window": "day", "limit": limit, "remaining": None if limit is None else limit - spent,
         "reset_ms": NOON_MS + hours_left * HOUR_MS, "spent": spent, "seen_ms": NOON_MS,
+        "told_s": NOON_MS // 1000 + hours_left * 3600,
     }  # fmt: skip
     with ledger.commit() as commit:
         quotas.save(commit, [day])

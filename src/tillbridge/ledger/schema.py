@@ -227,6 +227,37 @@ target = Table(
     Column("day_zone", Text),  # the zone of Connecteam's day, where its totals have shown it
     Column("foreign_days", _Json),  # days on which somebody else was seen to have written
     Column("totals_differ", Boolean, nullable=False, server_default=text("0")),
+    Column("foreign_amounts", _Json),  # {"2026-11-01": minor units} last found to be others'
+)
+
+business_day = Table(
+    # Whether a business day is final: see reconcile.finality.
+    "business_day",
+    metadata,
+    Column("location_id", ForeignKey("location.id"), primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("begins_ms", BigInteger, nullable=False),
+    Column("ends_ms", BigInteger, nullable=False),  # the real cut-off, as Lightspeed says
+    Column("changed_ms", BigInteger, nullable=False),
+)
+
+repair = Table(
+    # A wish to make a Connecteam location right again, carried out by the process that posts.
+    "repair",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("connecteam_id", BigInteger, nullable=False),
+    Column("first_day", Text, nullable=False),
+    Column("last_day", Text, nullable=False),
+    Column("by_person", Boolean, nullable=False),
+    Column("state", Text, nullable=False),  # working | done | left
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("rounds", Integer, nullable=False, server_default=text("0")),
+    Column("tried", _Json),  # what was tried already, so that no round repeats one before
+    Column("result", _Json),  # what was done, and what was left and why
+    Index("repair_open", "connecteam_id", sqlite_where=text("state = 'working'")),
 )
 
 reading = Table(
@@ -274,6 +305,11 @@ quota = Table(
     Column("reset_ms", BigInteger, nullable=False),
     Column("spent", Integer, nullable=False),  # by this ledger's processes since the last reset
     Column("seen_ms", BigInteger),  # when a header was last seen
+    Column("told_s", BigInteger),  # the end as Connecteam stamped it; null while it is a guess
+    Column("others", Integer, nullable=False, server_default=text("0")),  # sent by other programs
+    Column("pause_ms", BigInteger, nullable=False, server_default=text("0")),  # after a 429
+    Column("refused", Integer, nullable=False, server_default=text("0")),  # 429s in a row
+    Column("recent", _Json),  # [slice of time, requests] while the end is a guess
 )
 
 alarm = Table(

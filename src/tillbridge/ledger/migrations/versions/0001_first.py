@@ -89,6 +89,11 @@ def upgrade() -> None:
         sa.Column("reset_ms", sa.BigInteger(), nullable=False),
         sa.Column("spent", sa.Integer(), nullable=False),
         sa.Column("seen_ms", sa.BigInteger(), nullable=True),
+        sa.Column("told_s", sa.BigInteger(), nullable=True),
+        sa.Column("others", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("pause_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("refused", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("recent", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("window"),
     )
     op.create_table(
@@ -105,6 +110,27 @@ def upgrade() -> None:
     )
     op.create_index("reading_target", "reading", ["connecteam_id", "id"], unique=False)
     op.create_table(
+        "repair",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("connecteam_id", sa.BigInteger(), nullable=False),
+        sa.Column("first_day", sa.Text(), nullable=False),
+        sa.Column("last_day", sa.Text(), nullable=False),
+        sa.Column("by_person", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("asked_ms", sa.BigInteger(), nullable=False),
+        sa.Column("rounds", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("tried", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "repair_open",
+        "repair",
+        ["connecteam_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'working'"),
+    )
+    op.create_table(
         "backfill",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -117,6 +143,20 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["location_id"], ["location.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("location_id", "start_ms", "end_ms"),
+    )
+    op.create_table(
+        "business_day",
+        sa.Column(
+            "location_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("begins_ms", sa.BigInteger(), nullable=False),
+        sa.Column("ends_ms", sa.BigInteger(), nullable=False),
+        sa.Column("changed_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["location_id"], ["location.id"]),
+        sa.PrimaryKeyConstraint("location_id", "day"),
     )
     op.create_table(
         "part",
@@ -186,6 +226,7 @@ def upgrade() -> None:
         sa.Column("day_zone", sa.Text(), nullable=True),
         sa.Column("foreign_days", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("totals_differ", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("foreign_amounts", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(["base_id"], ["reading.id"]),
         sa.PrimaryKeyConstraint("connecteam_id"),
     )
