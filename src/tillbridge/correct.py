@@ -16,7 +16,7 @@ from tillbridge.connecteam.quota import Purpose as QuotaPurpose
 from tillbridge.days import utc_date
 from tillbridge.ledger import corrections, parts, removals, targets
 from tillbridge.ledger.corrections import CorrectionRow
-from tillbridge.ledger.removals import ASKED_FOR, RemovalRow
+from tillbridge.ledger.removals import ASKED_FOR, Found, Purpose, RemovalRow
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import ONE_DAY, TargetRow
 from tillbridge.log import get_logger
@@ -73,7 +73,7 @@ class Corrector:
         with self._ledger.commit() as commit:
             corrections.apply_unsent(commit, self._account.moment())
         waits: list[float] = []
-        blocked = self._finish_planned(waits)
+        blocked = self.finish_planned(waits)
         with self._ledger.view() as view:
             rows = corrections.pending(view)
         for row in rows:
@@ -84,7 +84,7 @@ class Corrector:
             if not self._begin(row):
                 blocked.add(row.connecteam_id)
                 continue
-            blocked |= self._finish_planned(waits)
+            blocked |= self.finish_planned(waits)
         for key in sorted(self._policies.keys() - blocked):
             self._take_back(key, waits, should_stop)
         return min(waits, default=None)
@@ -104,7 +104,7 @@ class Corrector:
                 return
             if not self._may_begin(row) or not self._begin(row):
                 continue
-            if self._finish_planned(waits):
+            if self.finish_planned(waits):
                 return
         if len(rows) == MOST_ASKED_FOR:
             waits.append(0.0)
@@ -161,7 +161,7 @@ class Corrector:
             "--not-landed --reason ...`; or keep it as it is with `--landed`.",
         )
 
-    def _finish_planned(self, waits: list[float]) -> set[int]:
+    def finish_planned(self, waits: list[float]) -> set[int]:
         """Send the deletes by id that are planned.
 
         Returns:
@@ -181,19 +181,25 @@ class Corrector:
 
     def _delete(self, row: RemovalRow) -> float:
         """Send one delete; 0 if it is acknowledged, else seconds until it is tried again."""
+        absent = Found.THERE  # what a 404 says: but for repairs, E still counts the sale
         with self._ledger.commit() as commit:
             self._account.spend(commit)
+            if row.purpose == Purpose.REPAIR:
+                absent = removals.note_attempt(commit, row)
         answer = self._account.client.delete_one(row.transaction_id)
         now = self._account.moment()
         is_gone = answer.status == 200 or (answer.status == 404 and self._is_gone(row))
         with self._ledger.commit() as commit:
             self._account.note_deleted(commit, answer)
             if is_gone:
-                corrections.acknowledge_delete(commit, row, now, answer.request_id)
+                found = Found.THERE if answer.status == 200 else absent
+                corrections.acknowledge_delete(commit, row, now, answer.request_id, found)
                 self._alarms.resolve(f"delete_refused:{row.id}")
                 return 0.0
             if not answer.not_sent:
-                removals.note_unanswered(commit, row, now, answer.reason)
+                unsure = absent is Found.UNSURE
+                reason = str(Found.UNSURE) if unsure else answer.reason
+                removals.note_unanswered(commit, row, now, reason)
         return self._retry_after(row, answer)
 
     def _is_gone(self, row: RemovalRow) -> bool:

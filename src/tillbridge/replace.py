@@ -81,6 +81,7 @@ class Replacer:
         *,
         part_id: int | None = None,
         by_person: bool = False,
+        surplus: int = 0,
     ) -> str | None:
         """Decide to replace the window that holds the stamps [first_s, last_s].
 
@@ -91,6 +92,8 @@ class Replacer:
             reason: for the event.
             part_id: the part that it is about, if any.
             by_person: a person asks for it, whatever `when_unclear` says.
+            surplus: what the window is believed to hold, in the base and so in minor units, beyond
+                what was posted there; negative if it lacks something.
 
         Returns:
             None if it will be replaced; else why that is not allowed.
@@ -105,7 +108,7 @@ class Replacer:
                 removals.plan(
                     commit, self._account.moment(), RemovalState.WANTED, Purpose.REPLACE,
                     connecteam_id=key, part_id=part_id, start_s=first_s - 1,
-                    end_s=last_s + 1, total=0, reason=reason,
+                    end_s=last_s + 1, total=surplus, reason=reason,
                 )  # fmt: skip
         if refusal is None:
             _log.warning(

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tillbridge.ledger import counts, events, parts, removals, sales, targets
 from tillbridge.ledger.parts import Moment
-from tillbridge.ledger.removals import ASKED_FOR, Purpose, RemovalRow, RemovalState
+from tillbridge.ledger.removals import ASKED_FOR, Found, Purpose, RemovalRow, RemovalState
 from tillbridge.ledger.schema import batch, correction, event, part, sale
 from tillbridge.record import Record
 from tillbridge.states import UNSENT, PartState, SaleState
@@ -148,24 +148,43 @@ def _forget(commit: Connection, sale_id: int) -> None:
     commit.execute(delete(correction).where(correction.c.sale_id == sale_id))
 
 
-def plan_delete(commit: Connection, row: CorrectionRow, purpose: Purpose, now: Moment) -> None:
-    """Write the intent to delete a sale's transaction by its id."""
+def plan_delete(commit: Connection, row: CorrectionRow, purpose: Purpose, now: Moment) -> int:
+    """Write the intent to delete a sale's transaction by its id; returns the delete's own id."""
     targets.touch(commit, row.connecteam_id, row.created_at, row.created_at)
-    removals.plan(
+    return removals.plan(
         commit, now, RemovalState.PLANNED, purpose, connecteam_id=row.connecteam_id,
         sale_id=row.id, transaction_id=row.transaction_id, total=row.amount, part_id=row.part_id,
     )  # fmt: skip
 
 
 def acknowledge_delete(
-    commit: Connection, item: RemovalRow, now: Moment, request_id: str | None
+    commit: Connection,
+    item: RemovalRow,
+    now: Moment,
+    request_id: str | None,
+    found: Found = Found.THERE,
 ) -> None:
-    """A transaction is gone for certain: its amount leaves E, and the sale goes on without it."""
+    """A transaction is gone for certain: its amount leaves E, and the sale goes on without it.
+
+    Args:
+        commit: the change.
+        item: the delete.
+        now: both times.
+        request_id: the vendor's.
+        found: for a repair, whose base was read just before: what the delete found.
+    """
     row = commit.execute(select(sale).where(sale.c.id == item.sale_id)).one()
     assert row.state == SaleState.POSTED, row.state
     assert row.transaction_id == item.transaction_id
-    targets.acknowledge(commit, item.connecteam_id, -item.total, now)
-    removals.set_state(commit, item, RemovalState.DONE, now, request_id=request_id)
+    if found is Found.THERE:
+        targets.acknowledge(commit, item.connecteam_id, -item.total, now)
+    elif found is Found.UNSURE:
+        # Whether the base holds it cannot be known: only a new one can be trusted.
+        targets.acknowledge(commit, item.connecteam_id, 0, now)
+        targets.set_values(commit, item.connecteam_id, base_id=None)
+    removals.set_state(
+        commit, item, RemovalState.DONE, now, request_id=request_id, reason=str(found)
+    )
     if item.purpose == Purpose.SECOND_COPY:
         # The other copy stays; which id it has, nobody can know.
         commit.execute(update(sale).where(sale.c.id == row.id).values(transaction_id=None))

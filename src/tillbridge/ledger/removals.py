@@ -40,6 +40,16 @@ class Purpose(StrEnum):
     """The configuration's rules were changed, and a person asked for them to apply to history."""
     PURGE = "purge"
     """A person asked for it to be taken out; it stays out."""
+    REPAIR = "repair"
+    """It may be missing: whether it was there or not, it is posted again afterwards."""
+
+
+class Found(StrEnum):
+    """What a delete by id found."""
+
+    THERE = "it was there"
+    MISSING = "it was not there"
+    UNSURE = "it was not there, or an earlier delete without an answer had taken it"
 
 
 ASKED_FOR = (Purpose.RULES, Purpose.PURGE)
@@ -136,6 +146,20 @@ def begin_anew(commit: Connection, row: RemovalRow, now: Moment) -> None:
         commit.execute(update(removal).where(removal.c.id == row.id).values(**values))
 
 
+def note_attempt(commit: Connection, row: RemovalRow) -> Found:
+    """A delete by id is about to be sent: what a 404 to it will mean.
+
+    Earlier attempts without a clear answer may have been the ones that took it.
+    """
+    clean = row.reason is None or row.reason.startswith("404")
+    reason = _SENT if clean else str(Found.UNSURE)
+    commit.execute(update(removal).where(removal.c.id == row.id).values(reason=reason))
+    return Found.MISSING if clean else Found.UNSURE
+
+
+_SENT = "sent"
+
+
 def note_unanswered(commit: Connection, row: RemovalRow, now: Moment, reason: str) -> None:
     """A delete that got no clear answer may still act: its waits begin now."""
     commit.execute(
@@ -225,7 +249,8 @@ def clear_window(commit: Connection, row: RemovalRow, now: Moment) -> int:
     for undecided in parts.undecided_within(commit, row.connecteam_id, row.start_s, row.end_s):
         parts.set_state(commit, undecided, PartState.REPLACED, now, removal=row.id)
     targets.touch(commit, row.connecteam_id, row.start_s, row.end_s)
-    targets.acknowledge(commit, row.connecteam_id, -gone, now)
+    # A repair knows what the window holds beyond, or lacks: it is gone with the rest.
+    targets.acknowledge(commit, row.connecteam_id, -gone - row.total, now)
     if held:
         # Whether the base holds what was held is not known: only a new one can be trusted.
         targets.set_values(commit, row.connecteam_id, base_id=None)

@@ -1,0 +1,252 @@
+"""The smallest action that makes a day right again, or why there is none. Pure.
+
+What tells a missing sale from a doubled one, and both from somebody else's, is not a total but a
+delete by id: 404 says that the sale was not there, 200 that it was, and either way it is then
+posted again. That needs only ids of ours and can hit nobody else. So sales that may be missing are
+*taken out and put back*, the likeliest first, until what was not there adds up to the difference.
+Windows are deleted only where `replace` allows it. Amounts are minor units.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from tillbridge.reconcile.remainder import (
+    CalendarDay,
+    Posted,
+    Unsent,
+    equal_to,
+    forgotten,
+    pairs_of,
+)
+
+ADOPTS = ("old_ledger", "unexplained")
+"""Stops at which waiting sales may be there already; ended so only by a person's command."""
+
+FEW = 3
+"""Sales of one amount that are tried before other explanations."""
+
+CHEAPER_TO_REPLACE = 20
+"""More single deletes than this cost more than emptying the day, where that is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Waiting sales are there already: from now on they count as posted, ids unknown.
+
+    `amended` are posted sales whose amended version is there already.
+    """
+
+    day: date
+    sale_ids: tuple[int, ...]
+    amended: tuple[int, ...]
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOut:
+    """Delete these by id, in this order, until those found missing add up; all are posted again."""
+
+    day: date
+    sale_ids: tuple[int, ...]
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """These sales, whose ids are not known, are certainly not there: they wait again."""
+
+    day: date
+    sale_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropCopies:
+    """These are there twice: delete the copies whose ids are known; the others stay.
+
+    `part_id` is the attempt that arrived late, where that is why.
+    """
+
+    day: date
+    sale_ids: tuple[int, ...]
+    part_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceDay:
+    """Delete the time from `first_s` to `last_s` and post its sales again.
+
+    `surplus` is what the window is believed to hold beyond what was posted; negative if less.
+    """
+
+    day: date
+    first_s: int
+    last_s: int
+    surplus: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Nothing is done, and a person is told why."""
+
+    day: date
+    amount: int
+    reason: str
+
+
+Step = Adopt | TakeOut | PutBack | DropCopies | ReplaceDay | Leave
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What is allowed at a location, and what was tried in this repair already.
+
+    Attributes:
+        exclusive: nobody else may write there.
+        may_replace: windows may be deleted there.
+        by_person: a person asked for it, and so for the end of a stop.
+        stop: why posting is stopped there, if it is.
+        tried_sales: taken out before, or deleted as copies.
+        tried_parts: attempts whose copies could not be told.
+        tried_days: emptied before.
+        most_deletes: requests that may be spent.
+    """
+
+    exclusive: bool
+    may_replace: bool
+    by_person: bool
+    stop: str | None = None
+    tried_sales: frozenset[int] = frozenset()
+    tried_parts: frozenset[int] = frozenset()
+    tried_days: frozenset[date] = frozenset()
+    most_deletes: int = 200
+
+
+def plan(days: Mapping[date, CalendarDay], permit: Permit) -> list[Step]:
+    """One step, or none, for each day; what one day spends, the next cannot."""
+    steps: list[Step] = []
+    left = permit.most_deletes
+    for day, calendar in sorted(days.items()):
+        if _rest(calendar, permit) == 0:
+            continue
+        step = _step(day, calendar, permit)
+        cost = len(step.sale_ids) if isinstance(step, TakeOut | DropCopies) else 0
+        if cost > left:
+            amount = _rest(calendar, permit)
+            step = Leave(day, amount, "more requests would be needed than may be spent now")
+            cost = 0
+        left -= cost
+        steps.append(step)
+    return steps
+
+
+def _rest(day: CalendarDay, permit: Permit) -> int:
+    return day.rest if permit.exclusive else day.surprise
+
+
+def _step(day: date, calendar: CalendarDay, permit: Permit) -> Step:
+    rest = _rest(calendar, permit)
+    adopted = _adopt(day, calendar, permit)
+    if adopted is not None:
+        return adopted
+    for part_id, total in calendar.abandoned:
+        if total == rest and part_id not in permit.tried_parts:
+            return DropCopies(day, (), part_id)
+    likely = _likely_missing(calendar, permit, rest)
+    if likely:
+        return TakeOut(day, tuple(row.sale_id for row in likely), -rest)
+    if permit.exclusive:
+        return _at_exclusive(day, calendar, permit)
+    return _at_shared(day, calendar, permit)
+
+
+def _adopt(day: date, calendar: CalendarDay, permit: Permit) -> Adopt | None:
+    if not permit.by_person or permit.stop not in ADOPTS:
+        return None
+    rows = forgotten(calendar)
+    if rows is not None:
+        return Adopt(day, _ids(rows), (), calendar.surprise)
+    changed = sum(row.change for row in calendar.amended)
+    waiting = sum(row.amount for row in calendar.unsent)
+    amended = tuple(row.sale_id for row in calendar.amended)
+    if amended and calendar.surprise == changed:
+        return Adopt(day, (), amended, changed)
+    if amended and calendar.surprise == changed + waiting:
+        return Adopt(day, _ids(calendar.unsent), amended, changed + waiting)
+    return None
+
+
+def _ids(rows: Sequence[Unsent]) -> tuple[int, ...]:
+    return tuple(row.sale_id for row in rows)
+
+
+def _likely_missing(calendar: CalendarDay, permit: Permit, rest: int) -> list[Posted]:
+    """Sales that, missing, would explain the rest: one of that amount, else two of that sum."""
+    if not permit.exclusive and rest > 0 and calendar.known_foreign is None:
+        return []  # somebody else's, as it seems; there is nothing to suspect
+    single = _untried(equal_to(calendar, -rest), permit)[:FEW]
+    if single:
+        return single
+    pairs = pairs_of(calendar, -rest)
+    rows = {row.sale_id: row for pair in pairs for row in pair}
+    return _untried(list(rows.values()), permit)
+
+
+def _untried(rows: Sequence[Posted], permit: Permit) -> list[Posted]:
+    return [row for row in rows if row.has_id and row.sale_id not in permit.tried_sales]
+
+
+def _at_exclusive(day: date, calendar: CalendarDay, permit: Permit) -> Step:
+    rest = calendar.rest
+    copies = _untried(equal_to(calendar, rest), permit)
+    alike = {row.created_at for row in equal_to(calendar, rest)}
+    if copies and len(alike) == 1:
+        return DropCopies(day, (copies[0].sale_id,), None)
+    may_replace = permit.may_replace and day not in permit.tried_days and bool(calendar.posted)
+    # Missing gains make the total too small, missing losses too large.
+    suspects = _untried([row for row in calendar.posted if row.amount * rest < 0], permit)
+    if rest < 0 and suspects and not (may_replace and len(suspects) > CHEAPER_TO_REPLACE):
+        return TakeOut(day, tuple(row.sale_id for row in suspects), -rest)
+    nameless = [row for row in calendar.posted if not row.has_id and row.amount * rest < 0]
+    if nameless and not suspects and sum(row.amount for row in nameless) == -rest:
+        return PutBack(day, tuple(row.sale_id for row in nameless))
+    low, high = _range(calendar)
+    if may_replace and low <= rest <= high:
+        stamps = [row.created_at for row in calendar.posted]
+        return ReplaceDay(day, min(stamps), max(stamps), rest)
+    if 0 < len(suspects) <= CHEAPER_TO_REPLACE:
+        return TakeOut(day, tuple(row.sale_id for row in suspects), -rest)
+    return Leave(day, rest, _why_left(calendar, permit, rest))
+
+
+def _range(calendar: CalendarDay) -> tuple[int, int]:
+    """What some of the day's sales, missing or twice, can make of its total."""
+    gains = sum(row.amount for row in calendar.posted if row.amount > 0)
+    losses = sum(row.amount for row in calendar.posted if row.amount < 0)
+    return losses - gains, gains - losses
+
+
+def _why_left(calendar: CalendarDay, permit: Permit, rest: int) -> str:
+    if any(calendar.undecided):
+        return "requests of that day are held for a person; see `tillbridge doubts list`"
+    if not calendar.posted:
+        return "tillbridge posted nothing on that day, so that it cannot be its own"
+    if rest < 0:
+        return "which sales are missing cannot be told, because their ids are not known"
+    what = "sales are there twice, or somebody else wrote there, and totals cannot tell which"
+    if permit.may_replace:
+        return what
+    return f'{what}; where when_unclear = "replace", the day is emptied and posted anew'
+
+
+def _at_shared(day: date, calendar: CalendarDay, permit: Permit) -> Step:
+    """Others write there: only what is ours, and by its id, is ever touched."""
+    rest = calendar.surprise
+    suspects = _untried([row for row in calendar.posted if row.amount * rest < 0], permit)
+    if permit.by_person and calendar.rest < 0 and suspects:
+        return TakeOut(day, tuple(row.sale_id for row in suspects), -rest)
+    if rest > 0:
+        return Leave(day, rest, "others write there, and it is left as theirs")
+    return Leave(
+        day, rest, "others write there too, so that it may be theirs; nothing of theirs is touched"
+    )
