@@ -6,7 +6,6 @@ are after discounts, a voided item is an extra negative line, a child line has i
 Connecteam's reference for transactions (whole seconds, amount before tax).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import time
 from decimal import Decimal
@@ -15,7 +14,14 @@ from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
 from tillbridge.days import epoch_ms, epoch_s, evening_stamp
-from tillbridge.money import UnknownCurrency, UnreadableAmount, minor_digits, parse_amount, to_minor
+from tillbridge.money import (
+    UnknownCurrency,
+    UnreadableAmount,
+    minor_digits,
+    parse_amount,
+    plain_text,
+    to_minor,
+)
 from tillbridge.sale import (
     MANUAL,
     GroupName,
@@ -27,6 +33,7 @@ from tillbridge.sale import (
     Summary,
     Sums,
     Transaction,
+    add_up,
 )
 
 RULES_VERSION = 1
@@ -94,12 +101,13 @@ def summarise(sale: Sale) -> Summary | Quarantined:
         except _UnreadableField as problem:
             return Quarantined(f"salesLines[{index}].{problem.args[0]}")
         name = _group_name(line)
-        groups[name] = groups[name] + sums if name in groups else sums
-        if code := (line.currency or "").strip().upper():
-            currencies.add(code)
-    if len(currencies) > 1:
-        return Quarantined(f"the sale has more than one currency: {', '.join(sorted(currencies))}")
-    currency = currencies.pop() if currencies else None
+        groups[name] = add_up((groups[name], sums)) if name in groups else sums
+        if line.currency:
+            currencies.add(line.currency)
+    codes = {code for currency in currencies if (code := currency.strip().upper())}
+    if len(codes) > 1:
+        return Quarantined(f"the sale has more than one currency: {', '.join(sorted(codes))}")
+    currency = codes.pop() if codes else None
     digest = _digest(sale.type, epoch_ms(sale.closed), groups, currency)
     return Summary(sale.type, sale.closed, groups, currency, digest)
 
@@ -136,12 +144,12 @@ def map_sale(summary: Summary, rules: Rules) -> Transaction | Skipped | Quaranti
 def _kept(summary: Summary, rules: Rules) -> Sums:
     if not rules.skip_groups:
         return summary.total
-    return sum(
-        (sums for group, sums in summary.groups.items() if not _is_skipped(group, rules)), Sums()
-    )
+    kept = (sums for group, sums in summary.groups.items() if not is_skipped_group(group, rules))
+    return add_up(kept)
 
 
-def _is_skipped(group: GroupName, rules: Rules) -> bool:
+def is_skipped_group(group: GroupName, rules: Rules) -> bool:
+    """Whether the rules leave an accounting group out, by its name or its code."""
     return group.name.casefold() in rules.skip_groups or group.code.casefold() in rules.skip_groups
 
 
@@ -150,15 +158,30 @@ class _UnreadableField(Exception):
 
 
 def _sum_line(line: SaleLine) -> Sums:
-    net = _amount(line.net, "totalNetAmountWithoutTax")
-    if line.net is None and line.gross is not None and _amount(line.gross, "totalNetAmountWithTax"):
+    net, tax, service_charge = line.net, line.tax, line.service_charge
+    try:
+        sums = Sums(
+            _ZERO if net is None else parse_amount(net),
+            _ZERO if tax is None else parse_amount(tax),
+            _ZERO if service_charge is None else parse_amount(service_charge),
+        )
+    except UnreadableAmount:
+        raise _unreadable(line) from None
+    if net is None and line.gross is not None and _amount(line.gross, "totalNetAmountWithTax"):
         # The line cost something, and what is missing is just the figure that counts.
         raise _UnreadableField("totalNetAmountWithoutTax: missing, though the line has an amount")
-    return Sums(
-        net,
-        _amount(line.tax, "taxAmount"),
-        _amount(line.service_charge, "serviceCharge"),
-    )
+    return sums
+
+
+def _unreadable(line: SaleLine) -> "_UnreadableField":
+    """Which of a line's amounts cannot be read."""
+    try:
+        _amount(line.net, "totalNetAmountWithoutTax")
+        _amount(line.tax, "taxAmount")
+        _amount(line.service_charge, "serviceCharge")
+    except _UnreadableField as problem:
+        return problem
+    raise AssertionError(line)
 
 
 def _amount(text: str | None, name: str) -> Decimal:
@@ -180,10 +203,6 @@ def _group_name(line: SaleLine) -> GroupName:
 def _digest(
     sale_type: str, closed_ms: int, groups: dict[GroupName, Sums], currency: str | None
 ) -> bytes:
-    plain: Callable[[Decimal], str] = lambda amount: format((amount + 0).normalize(), "f")  # noqa: E731
-    rows = sorted(
-        (group.name, group.code, plain(sums.net), plain(sums.tax), plain(sums.service_charge))
-        for group, sums in groups.items()
-    )
+    rows = sorted((*group, *map(plain_text, sums)) for group, sums in groups.items())
     content = repr((sale_type, closed_ms, rows, currency)).encode()
     return blake2b(content, digest_size=16).digest()

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from tillbridge.money import minor_digits, minor_text
 
-
 _LEAST_WORDS = 12
 """Characters that a column of words keeps on a narrow terminal."""
 
@@ -72,12 +71,13 @@ def show(
     table = Table(title=title, title_justify="left", title_style="bold")
     for place, column in enumerate(columns):
         fixed = column.kind is not Kind.TEXT
+        widest = _widest(place, column, rows)
         table.add_column(
             column.name,
             justify="right" if column.kind is Kind.NUMBER else "left",
             no_wrap=fixed,
             overflow="fold",
-            min_width=_widest(place, column, rows) if fixed else _LEAST_WORDS,
+            min_width=widest if fixed else min(widest, _LEAST_WORDS),
         )
     for number, row in enumerate(rows):
         table.add_row(*(_cell(value) for value in row), end_section=number in sections)
