@@ -9,12 +9,13 @@ only while nothing is in doubt and all that was written must already show.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from zoneinfo import ZoneInfo
 
-from tillbridge import doubt
+from sqlalchemy import Connection
+
+from tillbridge import doubt, vacancy
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
-from tillbridge.days import epoch_ms, from_epoch_ms, local_date, start_of_day, utc_date
+from tillbridge.days import utc_date
 from tillbridge.ledger import copies, events, parts, removals, sales, targets
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import ONE_DAY, TargetRow
@@ -97,7 +98,7 @@ class Bases:
                     continue
                 if row.stop in UNTIL_RESTART:
                     continue
-                found = self._judge(row, want, targets.base_of(view, row))
+                found = self._judge(view, row, want)
                 if isinstance(found, Writable):
                     ready[key] = found
                 elif self._watches[key].look_at_boot_s <= now.boot_s:
@@ -132,8 +133,8 @@ class Bases:
         with self._ledger.view() as view:
             for key in self._policies:
                 row = targets.get(view, key)
-                if row is None or row.stop in UNTIL_RESTART:
-                    continue
+                if row is None or row.stop in (*UNTIL_RESTART, "not_empty"):
+                    continue  # only with what waits can be told whether its days are empty
                 if parts.open_parts(view, key) or removals.blocking(view, key):
                     continue
                 base = targets.base_of(view, row)
@@ -158,10 +159,9 @@ class Bases:
         times = [w.look_at_boot_s for w in self._watches.values() if w.look_at_boot_s > now.boot_s]
         return min(times) - now.boot_s if times else None
 
-    def _judge(
-        self, row: TargetRow, want: Wanted, base: tuple[TargetRow, targets.Totals] | None
-    ) -> Writable | Span:
+    def _judge(self, view: Connection, row: TargetRow, want: Wanted) -> Writable | Span:
         """Writable as it is, or the days that have to be read first."""
+        base = targets.base_of(view, row)
         today = self._readings.today()
         first = min(utc_date(want.first_s) - 2 * ONE_DAY, today - BACK)
         last = max(utc_date(want.last_s) + 2 * ONE_DAY, today + AHEAD)
@@ -170,7 +170,8 @@ class Bases:
         writable = _bounds(base[1])
         watch = self._watches[row.connecteam_id]
         inside = any(writable.first_s <= stamp <= writable.last_s for stamp in want.stamps)
-        if watch.checked and row.stop is None and inside:
+        free = not self._not_ours(view, row.connecteam_id, want.stamps, base[1])
+        if watch.checked and row.stop is None and inside and free:
             return writable
         return min(first, *base[1]), max(last, *base[1])
 
@@ -222,6 +223,11 @@ class Bases:
     ) -> Writable | None:
         match finding:
             case doubt.AsExpected():
+                with self._ledger.view() as view:
+                    found = self._not_ours(view, key, want.stamps, reading.totals)
+                if found:
+                    self._stop_not_empty(key, found)
+                    return None
                 return self._go_on(key, row, want, reading)
             case doubt.Foreign() | doubt.StopPosting() if row.stop == "old_ledger":
                 self._watches[key].look_at_boot_s = reading.taken.boot_s + _STOP_RECHECK_S
@@ -279,6 +285,18 @@ class Bases:
                      second_copies=planned)  # fmt: skip
 
     def _go_on(self, key: int, row: TargetRow, want: Wanted, reading: Reading) -> Writable | None:
+        patience = self._doubts.patience(row.lag_worst_s, row.lag_count)
+        mature_s = quiet_of(row, reading.taken).mature_in(patience)
+        with self._ledger.view() as view:
+            base = targets.base_of(view, row)
+            assert base is not None
+            outdated = self._not_ours(view, key, want.stamps, base[1])
+        if outdated:
+            # What others had there is gone, but the base still has it.
+            if mature_s == 0:
+                return self._renew(key, reading)
+            self._watches[key].look_at_boot_s = reading.taken.boot_s + mature_s
+            return None
         if row.stop is not None:
             with self._ledger.commit() as commit:
                 targets.clear_stop(commit, key, "the totals are explained again", reading.taken)
@@ -287,12 +305,7 @@ class Bases:
             removals.finish_cleared(commit, key, reading.taken)
         watch = self._watches[key]
         watch.checked, watch.pause_s = True, _FIRST_LOOK_S
-        with self._ledger.view() as view:
-            base = targets.base_of(view, row)
-        assert base is not None
         writable = _bounds(base[1])
-        patience = self._doubts.patience(row.lag_worst_s, row.lag_count)
-        mature_s = quiet_of(row, reading.taken).mature_in(patience)
         is_old = reading.taken.wall_ms - base[0].taken_ms > BASE_AGE_MS
         inside = any(writable.first_s <= stamp <= writable.last_s for stamp in want.stamps)
         if inside or (not want.stamps and not is_old):
@@ -303,45 +316,37 @@ class Bases:
         return self._renew(key, reading)
 
     def _first_base(self, key: int, want: Wanted, reading: Reading) -> Writable | None:
-        policy = self._policies[key]
-        found = self._found_on_days(key, want, reading) if policy.exclusive else []
+        with self._ledger.view() as view:
+            found = self._not_ours(view, key, want.stamps, reading.totals)
         if found:
-            days = ", ".join(day.isoformat() for day in found[:5])
-            self._stop(
-                key,
-                "not_empty",
-                f"Connecteam already holds sales on {days}, though the location is exclusive and "
-                "tillbridge has posted nothing there; perhaps Connecteam's own Lightspeed "
-                "integration is switched on",
-            )
+            self._stop_not_empty(key, found)
             return None
         with self._ledger.commit() as commit:
-            targets.note_foreign(
-                commit, key, [day for day, total in reading.totals.items() if total]
-            )
+            foreign = [day for day, total in reading.totals.items() if total]
+            if self._policies[key].exclusive:
+                # Not what is tillbridge's own there: its windows may have to be replaced yet.
+                foreign = vacancy.days_unexplained(commit, key, reading.totals)
+            targets.note_foreign(commit, key, foreign)
         return self._renew(key, reading)
 
-    def _found_on_days(self, key: int, want: Wanted, reading: Reading) -> list[date]:
-        """Days with sales that tillbridge cannot have put there, among those of waiting sales."""
-        zone = self._policies[key].zone
-        days = {utc_date(stamp) for stamp in want.stamps}
-        days |= {local_date(from_epoch_ms(stamp * 1000), zone) for stamp in want.stamps}
-        with self._ledger.view() as view:
-            row = targets.get(view, key)
-            if row is not None and row.day_zone is not None:
-                known = ZoneInfo(row.day_zone)
-                days = {local_date(from_epoch_ms(stamp * 1000), known) for stamp in want.stamps}
-            found = sorted(day for day in days if reading.totals.get(day, 0) != 0)
-            return [
-                day
-                for day in found
-                if not targets.was_attempted(
-                    view,
-                    key,
-                    epoch_ms(start_of_day(day - ONE_DAY, zone)) // 1000,
-                    epoch_ms(start_of_day(day + 2 * ONE_DAY, zone)) // 1000,
-                )
-            ]
+    def _not_ours(
+        self, view: Connection, key: int, stamps: Sequence[int], totals: targets.Totals
+    ) -> list[date]:
+        """Days of waiting sales on which an exclusive location holds what others put there."""
+        policy = self._policies[key]
+        if not policy.exclusive:
+            return []
+        return vacancy.days_not_ours(view, key, policy.zone, stamps, totals)
+
+    def _stop_not_empty(self, key: int, found: Sequence[date]) -> None:
+        days = ", ".join(day.isoformat() for day in found[:5])
+        self._stop(
+            key,
+            "not_empty",
+            f"Connecteam already holds sales on {days}, though the location is exclusive and "
+            "tillbridge has posted nothing there; perhaps Connecteam's own Lightspeed "
+            "integration is switched on",
+        )
 
     def _renew(self, key: int, reading: Reading) -> Writable:
         with self._ledger.commit() as commit:

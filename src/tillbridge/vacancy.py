@@ -1,0 +1,89 @@
+"""What of an exclusive location's totals tillbridge cannot have put there.
+
+Only looks and compares; what follows from it is for `bases` to do. Nothing here writes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from itertools import combinations
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from tillbridge.days import epoch_ms, from_epoch_ms, local_date, start_of_day
+from tillbridge.doubt import MAX_DOUBTS
+from tillbridge.ledger import parts, sales, targets
+from tillbridge.ledger.targets import ONE_DAY, Totals
+
+_QUARTER_S = 900
+"""Zones differ from UTC by whole quarters of an hour, so a quarter lies in one day of each."""
+
+
+def days_not_ours(
+    view: Connection, key: int, zone: ZoneInfo, stamps: Iterable[int], totals: Totals
+) -> list[date]:
+    """Days of these stamps that hold sales although tillbridge never tried to put any there.
+
+    Args:
+        view: the ledger.
+        key: Connecteam's id.
+        zone: the location's; Connecteam's day is taken for a day of it, or of UTC, until the
+            totals have shown in which zone it is.
+        stamps: epoch seconds of the sales that wait.
+        totals: a reading, or a base.
+    """
+    filled = {day for day, total in totals.items() if total}
+    if not filled:
+        return []
+    row = targets.get(view, key)
+    zones = [ZoneInfo("UTC"), zone]
+    if row is not None and row.day_zone is not None:
+        zones = [ZoneInfo(row.day_zone)]
+    moments = [from_epoch_ms(n * _QUARTER_S * 1000) for n in {s // _QUARTER_S for s in stamps}]
+    days = {local_date(moment, where) for where in zones for moment in moments}
+    return [day for day in sorted(days & filled) if not _was_attempted(view, key, day, zone)]
+
+
+def _was_attempted(view: Connection, key: int, day: date, zone: ZoneInfo) -> bool:
+    """Whether something of tillbridge's may show on a day, whatever zone its date is of."""
+    first_s = epoch_ms(start_of_day(day - ONE_DAY, zone)) // 1000
+    end_s = epoch_ms(start_of_day(day + 2 * ONE_DAY, zone)) // 1000
+    return targets.was_attempted(view, key, first_s, end_s)
+
+
+def days_unexplained(view: Connection, key: int, totals: Totals) -> list[date]:
+    """The days that must count as others' when a base is taken without an earlier one.
+
+    Sales of tillbridge's own must not: a window on their days could never be replaced again. Days
+    are looked at in runs with two days without sales between them, since only the sum of a run is
+    the same in every zone. A run is explained if it holds what was posted there, with or
+    without what is held, each part of it whole; a stranger's amount must not pass for some rows.
+    """
+    strange = [run for run in _runs(totals) if not _is_explained(view, key, run, totals)]
+    return [day for run in strange for day in run]
+
+
+def _runs(totals: Mapping[date, int]) -> list[list[date]]:
+    """Days with sales, in runs between which at least two days have none."""
+    runs: list[list[date]] = []
+    for day in sorted(day for day, total in totals.items() if total):
+        if runs and day - runs[-1][-1] <= 2 * ONE_DAY:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return runs
+
+
+def _is_explained(
+    view: Connection, key: int, run: Sequence[date], totals: Mapping[date, int]
+) -> bool:
+    first_s = _utc_midnight_s(run[0] - ONE_DAY)
+    end_s = _utc_midnight_s(run[-1] + 2 * ONE_DAY)
+    rest = sum(totals[day] for day in run) - sales.posted_total(view, key, first_s, end_s)
+    held = [part.total for part in parts.undecided_within(view, key, first_s - 1, end_s)]
+    sizes = range(min(len(held), MAX_DOUBTS) + 1)
+    return any(sum(some) == rest for size in sizes for some in combinations(held, size))
+
+
+def _utc_midnight_s(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * 86_400
