@@ -6,7 +6,7 @@ units (cents, pence), so that sums over thousands of sales stay exact.
 """
 
 import re
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from functools import lru_cache
 
 from iso4217 import Currency
@@ -14,6 +14,10 @@ from iso4217 import Currency
 # Up to twelve digits before the point: more is no restaurant's bill in any currency. With up to
 # twelve after it, ten thousand lines still add up within the 28 digits that Decimal keeps exactly.
 _AMOUNT = re.compile(r"[+-]?(?:[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
+
+
+_POWERS = [Decimal(10) ** digits for digits in range(5)]
+"""No currency of ISO 4217 has more than four digits after the point."""
 
 
 class UnreadableAmount(ValueError):
@@ -54,12 +58,22 @@ def minor_digits(currency: str) -> int:
 
 def to_minor(amount: Decimal, digits: int) -> int:
     """Round half-even to whole minor units. The only place where money is rounded."""
-    return int(amount.scaleb(digits).to_integral_value(rounding=ROUND_HALF_EVEN))
+    return round(amount * _POWERS[digits])  # to an integer: half-even, whatever the context says
 
 
 def from_minor(minor: int, digits: int) -> Decimal:
     """The exact amount of so many minor units."""
     return Decimal(minor).scaleb(-digits)
+
+
+def plain_text(amount: Decimal) -> str:
+    """An exact amount without an exponent, a plus or idle zeros: one text for equal amounts."""
+    if not amount:
+        return "0"
+    text = str(amount)
+    if "E" in text:
+        text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def minor_text(minor: int, digits: int) -> str:

@@ -6,12 +6,12 @@ Only what is needed is kept: ids, times, type, exact sums, a digest, and the tra
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from tillbridge.days import epoch_ms
 from tillbridge.mapper import Rules, map_sale, summarise
+from tillbridge.money import plain_text
 from tillbridge.sale import Quarantined, Sale, Skipped, Summary, Transaction
 from tillbridge.states import SaleState
 
@@ -91,9 +91,9 @@ def record_of(sale: Sale, rules: Rules) -> Record:
         opened_ms=opened_ms,
         closed_ms=epoch_ms(sale.closed) if sale.closed else None,
         source_type=sale.type,
-        net=_plain(total.net) if total else None,
-        tax=_plain(total.tax) if total else None,
-        service_charge=_plain(total.service_charge) if total else None,
+        net=plain_text(total.net) if total else None,
+        tax=plain_text(total.tax) if total else None,
+        service_charge=plain_text(total.service_charge) if total else None,
         digest=digest,
         rules=rules.version,
         connecteam_id=rules.connecteam_id,
@@ -152,10 +152,6 @@ def _key(reference: str | None, fisc_id: str | None, opened_ms: int | None, dige
         # A till that is reset numbers its accounts anew; the opening time tells them apart.
         return f"{FISC_PREFIX}{fisc_id}@{opened_ms if opened_ms is not None else '?'}"
     return f"digest:{digest.hex()}"
-
-
-def _plain(amount: Decimal) -> str:
-    return format((amount + 0).normalize(), "f")
 
 
 def _digest(kept: Mapping[str, Any] | None) -> bytes:

@@ -5,12 +5,12 @@ the wire models have them. `Summary` is a sale added up exactly as it came, befo
 ours. `Transaction` is what Connecteam is to hold for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class SaleType(StrEnum):
@@ -76,24 +76,25 @@ class Sale(Protocol):
     def lines(self) -> Sequence[SaleLine] | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
+class Sums(NamedTuple):
     """Exact sums over lines: net without tax, tax, and old-style service charge."""
 
     net: Decimal = Decimal(0)
     tax: Decimal = Decimal(0)
     service_charge: Decimal = Decimal(0)
 
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(
-            self.net + other.net,
-            self.tax + other.tax,
-            self.service_charge + other.service_charge,
-        )
+
+def add_up(sums: Iterable[Sums]) -> Sums:
+    """The sum of sums."""
+    net = tax = service_charge = Decimal(0)
+    for one in sums:
+        net += one.net
+        tax += one.tax
+        service_charge += one.service_charge
+    return Sums(net, tax, service_charge)
 
 
-@dataclass(frozen=True, slots=True)
-class GroupName:
+class GroupName(NamedTuple):
     """How a rule may name an accounting group."""
 
     name: str = ""
@@ -121,11 +122,10 @@ class Summary:
 
     @property
     def total(self) -> Sums:
-        return sum(self.groups.values(), Sums())
+        return add_up(self.groups.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(NamedTuple):
     """One row of Connecteam's.
 
     Attributes:

@@ -7,7 +7,7 @@ that a side must give is a base address or an httpx transport, credentials, and 
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -151,7 +151,7 @@ def a_row(location: int) -> Transaction:
 def sandbox_connecteam(pools: ExitStack, served: Sandbox) -> ConnecteamSide:
     client = ConnecteamClient(http(pools, served.connecteam_url), ApiKey(served.api_key))
     row = a_row(served.locations[0].connecteam_id)
-    return ConnecteamSide(client, row, replace(row, sale_type="NO_SUCH_TYPE"), lambda _count: None)
+    return ConnecteamSide(client, row, row._replace(sale_type="NO_SUCH_TYPE"), lambda _count: None)
 
 
 def simulated_connecteam(pools: ExitStack) -> ConnecteamSide:
@@ -168,4 +168,4 @@ def simulated_connecteam(pools: ExitStack) -> ConnecteamSide:
 
     client = ConnecteamClient(http(pools, "https://connecteam.test", fake), ApiKey("contract-key"))
     row = a_row(123)
-    return ConnecteamSide(client, row, replace(row, amount=BAD_AMOUNT + 1), expect)
+    return ConnecteamSide(client, row, row._replace(amount=BAD_AMOUNT + 1), expect)

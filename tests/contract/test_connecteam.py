@@ -1,7 +1,6 @@
 """What the bridge relies on of Connecteam, tried on every simulated one with the real client."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from contract.backends import ConnecteamSide
@@ -30,7 +29,7 @@ def totals(side: ConnecteamSide) -> dict[date, int]:
 
 def some(row: Transaction, count: int) -> list[Transaction]:
     return [
-        replace(row, amount=row.amount + n, created_at=row.created_at + n) for n in range(count)
+        row._replace(amount=row.amount + n, created_at=row.created_at + n) for n in range(count)
     ]
 
 
@@ -47,7 +46,7 @@ def test_equal_rows_are_kept_as_often_as_they_are_sent(connecteam: ConnecteamSid
 
 
 def test_a_days_total_is_the_signed_sum_and_other_days_are_empty(connecteam: ConnecteamSide):
-    refund = replace(connecteam.row, sale_type="REFUND", amount=-234, tax=-47)
+    refund = connecteam.row._replace(sale_type="REFUND", amount=-234, tax=-47)
     assert isinstance(post(connecteam, [connecteam.row, refund]), Accepted)
     shown = totals(connecteam)
     assert shown.pop(day_of(connecteam.row)) == connecteam.row.amount - 234
@@ -73,7 +72,7 @@ def test_a_row_is_removed_by_its_id_once(connecteam: ConnecteamSide):
 
 def test_a_window_is_removed_whole_and_nothing_outside_it(connecteam: ConnecteamSide):
     rows = [
-        replace(connecteam.row, created_at=connecteam.row.created_at + n * 10) for n in range(5)
+        connecteam.row._replace(created_at=connecteam.row.created_at + n * 10) for n in range(5)
     ]
     assert isinstance(post(connecteam, rows), Accepted)
     here, begin = connecteam.row.location_id, connecteam.row.created_at
