@@ -26,12 +26,14 @@ from tillbridge.configured import (
 )
 from tillbridge.connecteam.auth import ApiKey, ClientCredentials
 from tillbridge.connecteam.client import ConnecteamClient, Headers
+from tillbridge.connecteam.projections import Projections
+from tillbridge.connecteam.setup import Setup
 from tillbridge.correct import Corrector
 from tillbridge.days import epoch_ms, local_date, start_of_day
 from tillbridge.delivery import Delivery
-from tillbridge.http import Http, Timeouts, Transport
+from tillbridge.http import Http, Observer, Timeouts, Transport
 from tillbridge.learning import Learner
-from tillbridge.ledger import generation, locations, targets
+from tillbridge.ledger import alarmed, generation, locations, rulebook, targets
 from tillbridge.ledger.locations import Identity
 from tillbridge.ledger.store import Ledger
 from tillbridge.lightspeed import OAuthSettings
@@ -39,6 +41,7 @@ from tillbridge.lightspeed.client import LightspeedClient
 from tillbridge.lightspeed.oauth import Authenticator
 from tillbridge.lightspeed.tokens import TokenFile
 from tillbridge.lock import PostingLock
+from tillbridge.neighbours import account_name
 from tillbridge.policy import DoubtPolicy
 from tillbridge.reader import Reader, Source
 from tillbridge.readings import Readings
@@ -66,23 +69,33 @@ def token_path(ledger_path: Path) -> Path:
     return ledger_path.with_name("lightspeed-token.json")
 
 
+def sign_in_pool(
+    config: Config, transport: Transport | None = None, observer: Observer | None = None
+) -> Http:
+    """Connections to the host of Lightspeed's sign-in."""
+    section = config.lightspeed
+    return Http(
+        section.addresses.token_url,
+        timeouts=Timeouts(min(10.0, section.timeout), section.timeout),
+        max_connections=1,
+        user_agent=user_agent(config.name),
+        transport=transport,
+        observer=observer,
+    )
+
+
 def authenticator(
     config: Config,
     ledger_path: Path,
     environ: Mapping[str, str],
     clock: Clock,
     transport: Transport | None = None,
+    observer: Observer | None = None,
 ) -> Authenticator:
     """Lightspeed's sign-in."""
     section = config.lightspeed
     secret = resolve(section.client_secret, environ, where="lightspeed.client_secret")
-    http = Http(
-        section.addresses.token_url,
-        timeouts=Timeouts(min(10.0, section.timeout), section.timeout),
-        max_connections=1,
-        user_agent=user_agent(config.name),
-        transport=transport,
-    )
+    http = sign_in_pool(config, transport, observer)
     settings = OAuthSettings(
         section.auth,
         section.addresses.token_url,
@@ -93,13 +106,24 @@ def authenticator(
     return Authenticator(http, settings, TokenFile(token_path(ledger_path)), clock)
 
 
-def connecteam_client(
+@dataclass(frozen=True, slots=True)
+class ConnecteamSide:
+    """Connecteam's side: for work, and for setting up."""
+
+    client: ConnecteamClient
+    setup: Setup
+    projections: Projections
+    headers: Headers
+
+
+def connecteam_side(
     config: Config,
     environ: Mapping[str, str],
     clock: Clock,
     transport: Transport | None = None,
-) -> ConnecteamClient:
-    """Connecteam's side."""
+    observer: Observer | None = None,
+) -> ConnecteamSide:
+    """Connecteam's side, with one sign-in for all of it."""
     section = config.connecteam
     http = Http(
         section.address,
@@ -107,8 +131,25 @@ def connecteam_client(
         max_connections=8,
         user_agent=user_agent(config.name),
         transport=transport,
+        observer=observer,
     )
-    return ConnecteamClient(http, _connecteam_headers(config, environ, http, clock))
+    headers = _connecteam_headers(config, environ, http, clock)
+    return ConnecteamSide(
+        ConnecteamClient(http, headers),
+        Setup(http, headers),
+        Projections(http, headers),
+        headers,
+    )
+
+
+def connecteam_client(
+    config: Config,
+    environ: Mapping[str, str],
+    clock: Clock,
+    transport: Transport | None = None,
+) -> ConnecteamClient:
+    """Connecteam's side, for work."""
+    return connecteam_side(config, environ, clock, transport).client
 
 
 def _connecteam_headers(
@@ -122,6 +163,19 @@ def _connecteam_headers(
     assert section.client_secret is not None
     secret = resolve(section.client_secret, environ, where="connecteam.client_secret")
     return ClientCredentials(http, section.client_id, secret.reveal(), clock)
+
+
+def connecteam_account(config: Config, environ: Mapping[str, str]) -> str:
+    """The account that is posted to, by a name that gives nothing of its key away.
+
+    Raises:
+        ConfigError: the key is missing.
+    """
+    section = config.connecteam
+    if section.api_key is None:
+        return account_name(section.address, section.client_id or "")
+    key = resolve(section.api_key, environ, where="connecteam.api_key")
+    return account_name(section.address, key.reveal())
 
 
 def lightspeed_client(
@@ -175,7 +229,10 @@ class Bridge:
         self.ledger = ledger
         self.lock = lock
         self.clock = clock
-        self.alarms = Alarms()
+        with ledger.view() as view:
+            book = alarmed.load(view).values()
+        # What stood when the last process ended is not said again by this one.
+        self.alarms = Alarms(entry.alarm for entry in book if entry.gone is None)
         self._executor = executor or ThreadPoolExecutor(
             config.lightspeed.max_concurrency + 4, thread_name_prefix="request"
         )
@@ -226,6 +283,7 @@ class Bridge:
         ]
         with self.ledger.commit() as commit:
             ids = locations.register(commit, wanted, epoch_ms(self.clock.now()))
+            rulebook.remember(commit, [rules_of(self.config, p) for p in self.config.locations])
         return {
             place.name: Source(
                 ids[place.lightspeed_id],

@@ -18,8 +18,8 @@ from tillbridge.clock import SystemClock
 from tillbridge.errors import CredentialsRefused, TryLater
 from tillbridge.http import Http, Timeouts
 from tillbridge.lightspeed import Authenticator, OAuthSettings, TokenFile
-from tillbridge.lightspeed import oauth as oauth_module
 from tillbridge.lightspeed import tokens as tokens_module
+from tillbridge.lightspeed.token_status import MOST_LOST
 
 TOKEN_URL = "https://auth.example.test/realms/k-series/protocol/openid-connect/token"
 INVALID = {"error": "invalid_grant", "error_description": "Token is not active"}
@@ -382,7 +382,7 @@ def test_a_lost_answer_is_told_plainly_if_the_server_acted(signed_in, fault):
 def test_many_lost_answers_end_in_a_question_to_a_person_and_not_in_a_loop(signed_in):
     signed_in.expire()
     signed_in.server.fault, signed_in.server.acts = httpx.ReadTimeout("late"), False
-    most = oauth_module._MOST_LOST
+    most = MOST_LOST
     for _ in range(most):
         with pytest.raises(TryLater):
             signed_in.restart().access_token()

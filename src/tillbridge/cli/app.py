@@ -1,13 +1,16 @@
 """The commands and their options. Every body is a call into a module that is loaded only then."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tillbridge import __version__
+from tillbridge.cli.arguments import AsJson, ConfigFile, FirstDay, Instance, LastDay, Names
+from tillbridge.cli.care import care_app
+from tillbridge.cli.figures import figures_app
 from tillbridge.cli.options import Common
+from tillbridge.cli.setup import setup_app
 
 app = typer.Typer(
     name="tillbridge",
@@ -18,33 +21,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 config_app = typer.Typer(help="The configuration file.", no_args_is_help=True)
-locations_app = typer.Typer(help="The locations of both sides.", no_args_is_help=True)
 quarantine_app = typer.Typer(help="Sales that cannot be sent as they are.", no_args_is_help=True)
 doubts_app = typer.Typer(help="Requests whose outcome is not known.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-app.add_typer(locations_app, name="locations")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(doubts_app, name="doubts")
-
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="The configuration file.", show_default=False)
-]
-Instance = Annotated[
-    str | None,
-    typer.Option("--instance", help="One of several: /etc/tillbridge/NAME.toml.", metavar="NAME"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Names = Annotated[
-    list[str] | None, typer.Option("--location", help="Only this one; may be repeated.")
-]
-FirstDay = Annotated[
-    datetime,
-    typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="In the location's zone."),
-]
-LastDay = Annotated[
-    datetime | None,
-    typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Included; today if left out."),
-]
+app.add_typer(setup_app)
+app.add_typer(care_app)
+app.add_typer(figures_app)
 
 
 def _version(value: bool) -> None:  # Typer's signature
@@ -112,55 +96,6 @@ def status(
 ) -> None:
     """Say how far each location is, and what needs a person."""
     from tillbridge.cli.state import status as command
-
-    raise typer.Exit(command(Common.of(context, config, instance), as_json=as_json))
-
-
-@app.command()
-def explain(
-    context: typer.Context,
-    sale: Annotated[str, typer.Argument(help="accountReference, accountFiscId or transaction id.")],
-    as_json: AsJson = False,
-    config: ConfigFile = None,
-    instance: Instance = None,
-) -> None:
-    """Tell what happened to one sale, step by step."""
-    from tillbridge.cli.state import explain as command
-
-    raise typer.Exit(command(Common.of(context, config, instance), sale, as_json=as_json))
-
-
-@app.command()
-def authorize(
-    context: typer.Context,
-    import_refresh_token: Annotated[
-        str | None,
-        typer.Option(
-            "--import-refresh-token",
-            metavar="-",
-            help="Read a refresh token from standard input and exchange it at once.",
-        ),
-    ] = None,
-    show_status: Annotated[bool, typer.Option("--status", help="Say how the sign-in is.")] = False,
-    config: ConfigFile = None,
-    instance: Instance = None,
-) -> None:
-    """Sign in to Lightspeed."""
-    from tillbridge.cli.signin import authorize as command
-
-    common = Common.of(context, config, instance)
-    raise typer.Exit(command(common, import_refresh_token, show_status=show_status))
-
-
-@locations_app.command("list")
-def locations_list(
-    context: typer.Context,
-    as_json: AsJson = False,
-    config: ConfigFile = None,
-    instance: Instance = None,
-) -> None:
-    """List the locations of Lightspeed and of Connecteam, and which feeds which."""
-    from tillbridge.cli.places import list_locations as command
 
     raise typer.Exit(command(Common.of(context, config, instance), as_json=as_json))
 

@@ -31,12 +31,13 @@ def make_certificate(now: datetime) -> Certificate:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tillbridge sign-in")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tillbridge sign-in")])
     names: list[x509.GeneralName] = [x509.DNSName(each) for each in _NAMES]
     names += [x509.IPAddress(ip_address(each)) for each in _ADDRESSES]
-    usages = [x509.ExtendedKeyUsageOID.SERVER_AUTH]
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH]
     signed = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-    from tillbridge.config import Config
+    from tillbridge.config import Alarms, Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,18 @@ class Common:
             return cls(config, instance)
         return cls(config or before.config_file, instance or before.instance)
 
-    def load(self, *, is_service: bool = False) -> Config:
+    @property
+    def program(self) -> str:
+        """How a person calls the command for this installation, for sentences that name one."""
+        if self.config_file is not None:
+            return f"tillbridge --config {shlex.quote(str(self.config_file))}"
+        return f"tillbridge --instance {self.instance}" if self.instance else "tillbridge"
+
+    def load(self, *, is_service: bool = False, need_locations: bool = True) -> Config:
         """The checked configuration; what is unwise about it is said on standard error.
 
         Args:
+            need_locations: false for commands that a person needs to find the locations out.
             is_service: log what happens; other commands say it themselves, in words, and log only
                 what is wrong (or what TILLBRIDGE_LOG_LEVEL asks for).
 
@@ -45,10 +54,28 @@ class Common:
         asked = os.environ.get("TILLBRIDGE_LOG_LEVEL")
         configure_logging(None if is_service else asked or "critical")
         path = find_config(self.config_file, self.instance, os.environ)
-        loaded = load(path)
+        loaded = load(path, need_locations=need_locations)
         for warning in loaded.warnings:
             say(f"Note: {warning}")
         return loaded.config
+
+    def load_alarms(self) -> tuple[str, Alarms]:
+        """The installation's name and the table [alarms], whatever the rest of the file says.
+
+        Raises:
+            ConfigError: that table cannot be read.
+        """
+        from tillbridge.config import find_config, load_alarms
+        from tillbridge.log import configure_logging
+
+        configure_logging(os.environ.get("TILLBRIDGE_LOG_LEVEL") or "critical")
+        return load_alarms(find_config(self.config_file, self.instance, os.environ))
+
+    def config_path(self) -> Path:
+        """The configuration file in force."""
+        from tillbridge.config import find_config
+
+        return find_config(self.config_file, self.instance, os.environ)
 
     def ledger_path(self, config: Config) -> Path:
         """The ledger in force."""

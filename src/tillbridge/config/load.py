@@ -10,6 +10,7 @@ import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -30,6 +31,13 @@ _MAX_BYTES = 1024 * 1024
 _PLACE = re.compile(r" \(at (?:(line \d+, column \d+)|end of document)\)$")
 
 
+_STAND_IN = {
+    "name": "-", "lightspeed_id": 1, "connecteam_id": 1, "timezone": "UTC", "currency": "EUR",
+    "exclusive": False, "start": date(2000, 1, 1),
+}  # fmt: skip
+"""Takes the place of the first location while there is none; it never leaves this module."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A configuration that can be used, and what is unwise about it."""
@@ -38,8 +46,12 @@ class Loaded:
     warnings: tuple[Problem, ...]
 
 
-def load(path: Path) -> Loaded:
+def load(path: Path, *, need_locations: bool = True) -> Loaded:
     """Read and check a configuration file.
+
+    Args:
+        path: the file.
+        need_locations: false to accept a file that has no [[locations]] yet.
 
     Raises:
         ConfigError: with every problem of the file at once.
@@ -49,7 +61,10 @@ def load(path: Path) -> Loaded:
         data = _parse_toml(content)
     except _UnusableFile as reason:
         raise _refusal(str(path), [reason.problem]) from None
-    return parse(data, source=str(path), mode=mode)
+    if need_locations or "locations" in data:
+        return parse(data, source=str(path), mode=mode)
+    loaded = parse(data | {"locations": [_STAND_IN]}, source=str(path), mode=mode)
+    return Loaded(loaded.config.model_copy(update={"locations": ()}), loaded.warnings)
 
 
 def load_alarms(path: Path) -> tuple[str, Alarms]:

@@ -5,7 +5,8 @@ Amounts are written digit by digit from minor units, so that 8.33 is never 8.329
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
@@ -99,6 +100,10 @@ class _LocationsAnswer(_Wire):
     data: _Locations
 
 
+class _LocationAnswer(_Wire):
+    data: Location
+
+
 def decode_post(answer: Answer) -> outcome.Shape:
     """The shape of an answer to a POST of transactions; what it proves is `outcome`'s to say."""
     if answer.status == 200:
@@ -157,19 +162,87 @@ def decode_totals(answer: Answer) -> list[tuple[int, date, Decimal]]:
     Raises:
         UnreadableTotals: an error, a throttled answer, or a 200 with another body.
     """
+    days = decode_figures(answer)
+    return [
+        (entry.location_id, entry.day, entry.total) for entry in days if entry.total is not None
+    ]
+
+
+def encode_projections(amounts: Mapping[date, int], currency: str) -> bytes:
+    """The body of a PUT of projected sales: each day once, amounts in minor units."""
+    digits = minor_digits(currency)
+    items = ",".join(
+        f'{{"date":"{day.isoformat()}","projectedSales":{minor_text(amount, digits)}}}'
+        for day, amount in sorted(amounts.items())
+    )
+    return f'{{"updates":[{items}]}}'.encode("ascii")
+
+
+class _UpdatedDays(_Wire):
+    days: Annotated[list[_Day], Field(validation_alias="updatedDays")]
+
+
+class _UpdatedAnswer(_Wire):
+    data: _UpdatedDays
+
+
+@dataclass(frozen=True, slots=True)
+class DayFigures:
+    """One location's day as Connecteam shows it; None where it has nothing of that kind."""
+
+    location_id: int
+    day: date
+    total: Decimal | None
+    projected: Decimal | None
+
+
+def decode_figures(answer: Answer) -> list[DayFigures]:
+    """Totals and projected sales of the days that have data.
+
+    Raises:
+        UnreadableTotals: the answer is not such a list.
+    """
+    return [
+        DayFigures(entry.location_id, entry.day, entry.total, entry.projected)
+        for entry in _days_of(answer, lambda body: _DaysAnswer.model_validate_json(body).data.days)
+    ]
+
+
+def decode_updated(answer: Answer) -> list[DayFigures]:
+    """The days that a PUT of projected sales says it has set.
+
+    Raises:
+        UnreadableTotals: the answer is not such a list, so that it proves nothing.
+    """
+    return [
+        DayFigures(entry.location_id, entry.day, entry.total, entry.projected)
+        for entry in _days_of(
+            answer, lambda body: _UpdatedAnswer.model_validate_json(body).data.days
+        )
+    ]
+
+
+def _days_of(answer: Answer, decode: Callable[[bytes], list[_Day]]) -> list[_Day]:
     if answer.status != 200:
         raise UnreadableTotals(f"{answer.status}: {error_text(answer)}")
     try:
-        decoded = _DaysAnswer.model_validate_json(answer.body)
+        return decode(answer.body)
     except ValidationError:
         raise UnreadableTotals(error_text(answer) or "an answer that cannot be read") from None
-    return [(d.location_id, d.day, d.total) for d in decoded.data.days if d.total is not None]
 
 
 def decode_locations(answer: Answer) -> list[Location] | None:
     """The listed locations; None if the answer is not a list of them."""
     try:
         return _LocationsAnswer.model_validate_json(answer.body).data.locations
+    except ValidationError:
+        return None
+
+
+def decode_location(answer: Answer) -> Location | None:
+    """The location that was created; None if the answer does not tell one."""
+    try:
+        return _LocationAnswer.model_validate_json(answer.body).data
     except ValidationError:
         return None
 

@@ -2,9 +2,10 @@
 
 from tillbridge.lightspeed.account import AccountingGroup, Sale, SaleLine, Source
 from tillbridge.lightspeed.client import LightspeedClient, NotOperationalBefore
-from tillbridge.lightspeed.oauth import Authenticator, TokenStatus
+from tillbridge.lightspeed.oauth import Authenticator
 from tillbridge.lightspeed.oddities import BrokenSale
 from tillbridge.lightspeed.token_address import OAuthSettings
+from tillbridge.lightspeed.token_status import TokenStatus
 from tillbridge.lightspeed.tokens import TokenFile
 from tillbridge.lightspeed.wire import Business, BusinessLocation, Day, Page
 

@@ -6,45 +6,24 @@ lost answer at any step leaves a file that says what a person must know. Lifetim
 that the server gives, never assumed. Nothing here retries by itself, and no token is ever logged.
 """
 
+import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tillbridge.clock import Clock
 from tillbridge.errors import CredentialsRefused, TillbridgeError, TryLater
 from tillbridge.http import Http
+from tillbridge.lightspeed import signing_in
+from tillbridge.lightspeed.claims import person_of
 from tillbridge.lightspeed.token_address import Failure, OAuthSettings, TokenAddress, Why
+from tillbridge.lightspeed.token_status import MOST_LOST, TokenStatus, margin_s, status_of
 from tillbridge.lightspeed.tokens import TokenFile, TokenState
 from tillbridge.lightspeed.wire import TokenAnswer
 from tillbridge.log import get_logger, keep_secret
 
-_MARGIN_S = 60.0  # an access token is not given out in its last minute
-# A refresh token whose answer was lost may still be good, if the server never saw it: only the
-# server's word that it was used ends it. Some bound there must be, so that no outage is a loop.
-_MOST_LOST = 50
+_IDLE = timedelta(days=1)
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenStatus:
-    """What can be said about the sign-in without using it; all times are wall time.
-
-    Attributes:
-        signed_in: there is a refresh token that may still work.
-        scope: as granted; None if unknown.
-        obtained_at: when the present refresh token came.
-        access_expires_at: end of the access token; None if there is none, or without a lifetime.
-        refresh_expires_at: end of the refresh token; None where it has no countdown.
-        answer_lost: a renewal was begun whose answer is not known.
-    """
-
-    signed_in: bool
-    scope: str | None = None
-    obtained_at: datetime | None = None
-    access_expires_at: datetime | None = None
-    refresh_expires_at: datetime | None = None
-    answer_lost: bool = False
 
 
 class Authenticator:
@@ -113,56 +92,71 @@ class Authenticator:
             {"grant_type": "refresh_token", "refresh_token": token}, token, "this token"
         )
 
-    def exchange_code(self, code: str, verifier: str) -> None:
+    def exchange_code(self, code: str, verifier: str | None) -> None:
         """Exchange the code of a sign-in in the browser; it lives about 15 seconds.
+
+        The sign-in stored so far stays until the exchange has succeeded.
 
         Args:
             code: from the redirect.
-            verifier: the PKCE verifier that belongs to the challenge of this sign-in.
+            verifier: the PKCE verifier that belongs to the challenge of this sign-in; None for a
+                server that takes none.
 
         Raises:
-            CredentialsRefused: Lightspeed does not accept the code, or gives no refresh token.
+            CredentialsRefused: Lightspeed does not accept the code, or gives too little for it.
             TryLater: the token address or the disk does not work now.
         """
         keep_secret(code)
-        keep_secret(verifier)
         parameters = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": self._redirect_uri,
-            "code_verifier": verifier,
         }
-        self._begin_anew(parameters, "", "this code")
+        if verifier is not None:
+            keep_secret(verifier)
+            parameters["code_verifier"] = verifier
+        with self._file.locked(self._clock):
+            result = self._address.ask(parameters, "this code")
+            if isinstance(result, Failure):
+                raise signing_in.refused_code(result, self._address.host, self._redirect_uri)
+            signing_in.require_scope(result.scope, self._address.host)
+            self._keep(result, sent="", replaces=None, former=None, code=code)
+
+    def knows_code(self, code: str) -> bool:
+        """Whether the stored sign-in began with this very code."""
+        state = self._file.read_if_whole()
+        return state is not None and state.code_digest == _digest(code)
+
+    def keep_alive(self) -> None:
+        """Renew a sign-in that nobody has used for long: at half of the time that the server
+        gives it, and at least daily, because some servers end what is idle without saying when.
+
+        Raises: as `access_token`.
+        """
+        state = self._file.read()
+        if state is None:
+            return
+        idle_for = self._clock.now() - state.obtained_at
+        due = _IDLE
+        if state.refresh_expires_at is not None:
+            due = min(due, (state.refresh_expires_at - state.obtained_at) / 2)
+        if idle_for >= due:
+            self.access_token(force=True)
 
     def status(self) -> TokenStatus:
         """See `TokenStatus`. Raises what `TokenFile.read` raises."""
-        state = self._file.read()
-        if state is None:
-            return TokenStatus(signed_in=False)
-        ends = state.access_token is not None and state.lifetime_s is not None
-        return TokenStatus(
-            signed_in=state.lost < _MOST_LOST,
-            scope=state.scope,
-            obtained_at=state.obtained_at,
-            access_expires_at=(
-                state.issued_at + timedelta(seconds=state.lifetime_s or 0) if ends else None
-            ),
-            refresh_expires_at=state.refresh_expires_at,
-            answer_lost=state.refreshing,
-        )
+        return status_of(self._file.read())
 
     def _usable(self, state: TokenState | None) -> str | None:
         if state is None or not state.access_token:
             return None
         if state.lifetime_s is None:
             return state.access_token  # without a countdown it is good until it is turned away
-        # Half of a very short life, so that such a token can be used at all.
-        margin_s = min(_MARGIN_S, state.lifetime_s / 2)
         age_s = state.age_s(self._clock.now(), self._clock.boot_s(), self._clock.boot_id)
-        return state.access_token if 0 <= age_s < state.lifetime_s - margin_s else None
+        return state.access_token if 0 <= age_s < state.lifetime_s - margin_s(state) else None
 
     def _renew(self, state: TokenState) -> str:
-        if state.lost >= _MOST_LOST:
+        if state.lost >= MOST_LOST:
             raise self._answer_was_lost()
         # Durable before the token leaves: if we die now, the next process knows.
         self._file.write(state.model_copy(update={"refreshing": True, "lost": state.lost + 1}))
@@ -170,7 +164,7 @@ class Authenticator:
         result = self._address.ask(parameters, "the stored sign-in")
         if isinstance(result, TokenAnswer):
             sent = state.refresh_token
-            return self._keep(result, sent=sent, replaces=sent, scope=state.scope)
+            return self._keep(result, sent=sent, replaces=sent, former=state)
         raise self._after_failure(state, result)
 
     def _answer_was_lost(self) -> CredentialsRefused:
@@ -183,7 +177,7 @@ class Authenticator:
     def _after_failure(self, state: TokenState, failure: Failure) -> TillbridgeError:
         """Put the marks right for what is known now; the error to raise."""
         if failure.why is Why.SPENT and state.refreshing:
-            self._mark(state.model_copy(update={"refreshing": True, "lost": _MOST_LOST}))
+            self._mark(state.model_copy(update={"refreshing": True, "lost": MOST_LOST}))
             return self._answer_was_lost()
         if failure.why is Why.BROKEN:
             # A long outage of the server must not use up the one more try.
@@ -202,10 +196,16 @@ class Authenticator:
             result = self._address.ask(parameters, what)
             if isinstance(result, Failure):
                 raise result.error
-            self._keep(result, sent=token, replaces=None, scope=None)
+            self._keep(result, sent=token, replaces=None, former=None)
 
     def _keep(
-        self, answer: TokenAnswer, *, sent: str, replaces: str | None, scope: str | None
+        self,
+        answer: TokenAnswer,
+        *,
+        sent: str,
+        replaces: str | None,
+        former: TokenState | None,
+        code: str | None = None,
     ) -> str:
         """Store what was granted; only then is the access token given out."""
         refresh_token = answer.refresh_token or sent
@@ -226,9 +226,11 @@ class Authenticator:
             issued_boot_s=self._clock.boot_s(),
             boot_id=self._clock.boot_id,
             lifetime_s=answer.expires_in,
-            scope=answer.scope or scope,
+            scope=answer.scope or (former.scope if former else None),
             obtained_at=now,
             refresh_expires_at=now + timedelta(seconds=countdown_s) if countdown_s else None,
+            person=person_of(answer.access_token) or (former.person if former else None),
+            code_digest=_digest(code) if code else former.code_digest if former else None,
         )
         self._unsaved = (replaces, state)
         self._file.write(state)
@@ -246,3 +248,7 @@ class Authenticator:
         if stored is None or stored.refresh_token == replaces:
             self._file.write(state)
         self._unsaved = None  # stored, or a person signed in again meanwhile
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()

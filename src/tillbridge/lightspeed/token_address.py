@@ -50,8 +50,11 @@ class Why(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
+    """Why nothing was granted, as an error, and what the server said, redacted."""
+
     why: Why
     error: TillbridgeError
+    text: str = ""
 
 
 class TokenAddress:
@@ -97,7 +100,8 @@ class TokenAddress:
         who = f"Lightspeed's sign-in server ({self.host})"
         if "invalid_grant" in text and status < 500:
             refused = f"Lightspeed no longer accepts {what} ({self.host} says: {text})."
-            return Failure(Why.SPENT, CredentialsRefused(refused, "Run `tillbridge authorize`."))
+            error = CredentialsRefused(refused, "Run `tillbridge authorize`.")
+            return Failure(Why.SPENT, error, text)
         if 200 <= status < 300:
             unreadable = f"The answer of {who} cannot be read (status {status})."
             return Failure(Why.LOST, TryLater(unreadable, _BY_ITSELF))

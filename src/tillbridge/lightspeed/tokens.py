@@ -41,6 +41,8 @@ class TokenState(BaseModel):
         refresh_expires_at: end of the refresh token; None where it has no countdown.
         refreshing: a renewal with this refresh token was begun, and no clear answer is known.
         lost: how many renewals with this refresh token were sent without an answer.
+        person: who signed in, where the access token tells.
+        code_digest: of the code that this sign-in began with; the code itself is spent.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,6 +59,8 @@ class TokenState(BaseModel):
     refresh_expires_at: AwareDatetime | None = None
     refreshing: bool = False
     lost: int = 0
+    person: str | None = None
+    code_digest: str | None = None
 
     def age_s(self, now: datetime, boot_s: float, boot_id: str) -> float:
         """Seconds since the access token came; negative if the wall clock was set back since."""
@@ -104,6 +108,13 @@ class TokenFile:
         keep_secret(state.refresh_token)
         keep_secret(state.access_token or "")
         return state
+
+    def read_if_whole(self) -> TokenState | None:
+        """As `read`, and None where there is nothing that could be read."""
+        try:
+            return self.read()
+        except (ConfigError, CredentialsRefused):
+            return None
 
     def write(self, state: TokenState) -> None:
         """Replace the file; when this returns, the new content survives a power cut.
