@@ -4,11 +4,14 @@ Only this module and `wiring` know both the configuration and the parts; the par
 """
 
 from datetime import timedelta
+from pathlib import Path
 
 from tillbridge import __version__
 from tillbridge.config import Config, Location, RescanEvery
 from tillbridge.connecteam.quota import Shares
 from tillbridge.days import start_of_day
+from tillbridge.gauges import Watched
+from tillbridge.ledger.upkeep import Retention
 from tillbridge.mapper import Rules
 from tillbridge.policy import TargetPolicy
 from tillbridge.windows import Bounds, Rescan
@@ -80,6 +83,30 @@ def bounds_of(location: Location) -> Bounds:
     if location.end is not None:
         ends = start_of_day(location.end + timedelta(days=1), location.timezone)
     return Bounds(start_of_day(location.start, location.timezone), ends)
+
+
+def retention_of(config: Config) -> Retention:
+    """How long the ledger keeps what it may forget."""
+    section = config.ledger
+    return Retention(section.keep_events, section.keep_readings, section.keep_payloads)
+
+
+def watched_of(config: Config, tokens: Path) -> Watched:
+    """What health may expect of this installation.
+
+    Args:
+        config: as checked.
+        tokens: the file of the Lightspeed sign-in.
+    """
+    age = config.sync.max_batch_age
+    return Watched(
+        {place.lightspeed_id: bounds_of(place) for place in config.locations if place.enabled},
+        config.sync.poll_every,
+        0.0 if age == "auto" else age,
+        config.connecteam.quota_share,
+        config.connecteam.day_limit or DEFAULT_DAY_LIMIT,
+        tokens,
+    )
 
 
 def shares_of(config: Config) -> Shares:

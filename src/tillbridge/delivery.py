@@ -172,8 +172,7 @@ class Delivery:
                 key: [
                     row
                     for lane in (Lane.LIVE, Lane.BACKFILL)
-                    for row in sales.waiting(view, key, lane, PLAN_ROWS)
-                    if row.source_id not in paused
+                    for row in sales.waiting(view, key, lane, PLAN_ROWS, without=paused)
                 ]
                 for key in self._policies
             }

@@ -74,6 +74,12 @@ class PassReport:
     delivered: Delivered = field(default_factory=Delivered)
     next_look_s: float | None = None
 
+    @property
+    def is_good(self) -> bool:
+        """Whether everything was read, and nobody refused our credentials."""
+        refused = self.lightspeed_refused is not None or self.delivered.refused is not None
+        return not (refused or self.read_errors)
+
 
 @dataclass(frozen=True, slots=True)
 class Writers:

@@ -145,6 +145,20 @@ def note_error(commit: Connection, location_id: int, sentence: str, now_ms: int)
     )
 
 
+def set_paused(commit: Connection, location_id: int, now_ms: int, *, paused: bool) -> bool:
+    """Stop reading and posting of a location, or go on.
+
+    Returns:
+        Whether that changed anything.
+    """
+    here = (location.c.id == location_id) & (location.c.paused != paused)
+    if commit.execute(update(location).where(here).values(paused=paused)).rowcount == 0:
+        return False
+    name = "location_paused" if paused else "location_resumed"
+    events.note(commit, now_ms, name, location_id=location_id)
+    return True
+
+
 def set_earliest(commit: Connection, location_id: int, earliest_ms: int) -> None:
     commit.execute(
         update(location).where(location.c.id == location_id).values(earliest_ms=earliest_ms)

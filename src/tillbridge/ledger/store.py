@@ -26,6 +26,7 @@ HEAD = "0001"
 """The newest migration. Compared before Alembic is imported, which is slow; a test keeps it so."""
 
 _WRITE = "tillbridge_write"
+_WAL_BYTES = 16 * 1024 * 1024
 
 
 class LedgerUnusable(ConfigError):
@@ -81,6 +82,24 @@ class Ledger:
             connection = self._connection.execution_options(**{_WRITE: False})
             with connection.begin():
                 yield connection
+
+    def compact(self, most_pages: int) -> None:
+        """Give unused pages back to the disk, and empty the write-ahead log into the file.
+
+        Args:
+            most_pages: how many pages at most; one has 4096 bytes.
+
+        Raises:
+            DiskTrouble: see `commit`.
+        """
+        with self._guard, _translated(self.path):
+            # Outside any commit, and not through SQLAlchemy: each step of the first statement
+            # frees one page, and SQLAlchemy takes no second step where no rows are returned.
+            raw = self._connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            raw.executescript(f"PRAGMA incremental_vacuum({most_pages:d});")
+            # Where another process is reading, this does what it can.
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         with self._guard:
@@ -150,6 +169,8 @@ def _on_connect(dbapi: Any, _record: Any) -> None:  # noqa: ANN401  # SQLAlchemy
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA cache_size = -8000")  # 8 MB: the working set of a plan
+        # After a long reader let it grow, the write-ahead log is cut to this when it is emptied.
+        cursor.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     finally:
         cursor.close()
 
@@ -165,6 +186,8 @@ def _inspect(path: Path, connection: Connection) -> tuple[str | None, bool]:
     assert isinstance(raw, sqlite3.Connection)
     tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
+        # Only before the first table can SQLite be told to keep track of pages to give back.
+        raw.execute("PRAGMA auto_vacuum = INCREMENTAL")
         raw.execute("PRAGMA journal_mode = WAL")
         return None, True
     if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
