@@ -1,13 +1,20 @@
 """The commands about figures: explain, rules, purge, forecast, export; bodies elsewhere."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tillbridge.cli.arguments import AsJson, ConfigFile, Instance, Names
+from tillbridge.cli.arguments import AsJson, ConfigFile, Instance, LastDay, Names
 from tillbridge.cli.options import Common
 
 figures_app = typer.Typer()
+
+PerhapsFirstDay = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="The beginning if left out."),
+]
 
 
 @figures_app.command()
@@ -33,4 +40,45 @@ def explain(
 
     common = Common.of(context, config, instance)
     code = command(common, what, location or [], as_json=as_json, ledger_only=ledger_only)
+    raise typer.Exit(code)
+
+
+@figures_app.command()
+def forecast(
+    context: typer.Context,
+    csv: Annotated[
+        str | None,
+        typer.Option("--csv", metavar="FILE", help="location,date,amount; - is standard input."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show old and new.")] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    instance: Instance = None,
+) -> None:
+    """Set projected sales in Connecteam; without a file, show them."""
+    from tillbridge.cli.forecast import forecast as command
+
+    common = Common.of(context, config, instance)
+    raise typer.Exit(command(common, csv, dry_run=dry_run, as_json=as_json))
+
+
+@figures_app.command()
+def export(
+    context: typer.Context,
+    first: PerhapsFirstDay = None,
+    last: LastDay = None,
+    location: Names = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="A new file instead of standard output.")
+    ] = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    instance: Instance = None,
+) -> None:
+    """Write the ledger's sales of a period, as CSV or JSON."""
+    from tillbridge.cli.export import export as command
+    from tillbridge.cli.periods import days_of
+
+    common = Common.of(context, config, instance)
+    code = command(common, days_of(first, last), location or [], output, as_json=as_json)
     raise typer.Exit(code)

@@ -1,19 +1,21 @@
-"""`status` and `explain`: what the ledger knows, for people and for programs."""
+"""`status`: how this installation is, for people and for programs."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from tillbridge.cli.checkup import Checkup
 from tillbridge.cli.options import Common, print_json, say
+from tillbridge.cli.tables import Column, Kind, show
 from tillbridge.cli.unposted import unconfirmed
 from tillbridge.clock import SystemClock
+from tillbridge.config import Config
 from tillbridge.errors import UsageError
+from tillbridge.health import Finding, Level, exit_code, is_healthy
 from tillbridge.ledger import quotas
 from tillbridge.ledger import status as ledger_status
-from tillbridge.ledger.history import story_of
 from tillbridge.ledger.store import Ledger
-from tillbridge.money import minor_digits, minor_text
+
+_COUNTS = ("seen", "posted", "waiting", "in_doubt", "held", "quarantined", "skipped")
 
 
 def open_ledger(common: Common) -> Ledger:
@@ -22,18 +24,24 @@ def open_ledger(common: Common) -> Ledger:
     Raises:
         UsageError: there is none yet.
     """
-    config = common.load()
+    return open_ledger_of(common, common.load())
+
+
+def open_ledger_of(common: Common, config: Config) -> Ledger:
+    """The same, of a configuration that has been loaded."""
     path = common.ledger_path(config)
     if not path.exists():
         raise UsageError(
-            f"There is no ledger at {path} yet.", "Run `tillbridge once` or start the service."
+            f"There is no ledger at {path} yet.",
+            f"Run `{common.program} once` or start the service.",
         )
     return Ledger(path, SystemClock())
 
 
 def status(common: Common, *, as_json: bool) -> int:
-    """Exit 3 if something needs a person."""
-    ledger = open_ledger(common)
+    """Exit 3 if something needs a person, 69 if something is late."""
+    config = common.load()
+    ledger = open_ledger_of(common, config)
     try:
         with ledger.view() as view:
             rows = ledger_status.of_locations(view)
@@ -41,10 +49,48 @@ def status(common: Common, *, as_json: bool) -> int:
             doubts = len(ledger_status.doubts(view))
             names = {row["connecteam_id"]: row["name"] for row in rows}
             unsure = unconfirmed(view, names)
-        sentences = ledger_status.needs_person(ledger)
+        found = Checkup(config, ledger, ledger.clock).findings()
     finally:
         ledger.close()
-    quota = {
+    quota = _quota(windows)
+    if as_json:
+        print_json(
+            {
+                "schema": 1,
+                "locations": rows,
+                "quota": quota,
+                "doubts": doubts,
+                **findings_json(found, common.program),
+            }
+        )
+    else:
+        _print_status(rows, quota)
+        for sentence in unsure + [item.text(common.program) for item in found]:
+            say(sentence)
+    return exit_code(found)
+
+
+def findings_json(found: Sequence[Finding], program: str) -> dict[str, Any]:
+    """What health says, as it stands in a JSON document."""
+    return {
+        "healthy": is_healthy(found),
+        "attention": [item.text(program) for item in found if item.level is Level.PERSON],
+        "findings": [
+            {
+                "code": item.code,
+                "level": str(item.level),
+                "location": item.place,
+                "sentence": item.sentence,
+                "remedy": item.remedy or None,
+                "command": f"{program} {item.command}" if item.command else None,
+            }
+            for item in found
+        ],
+    }
+
+
+def _quota(windows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {
         window["window"]: {
             "limit": window["limit"],
             "remaining": window["remaining"],
@@ -53,98 +99,20 @@ def status(common: Common, *, as_json: bool) -> int:
         }
         for window in windows
     }
-    if as_json:
-        print_json(
-            {
-                "schema": 1,
-                "locations": rows,
-                "quota": quota,
-                "doubts": doubts,
-                "attention": sentences,
-                "healthy": not sentences,
-            }
-        )
-    else:
-        _print_status(rows, quota)
-        for sentence in unsure + sentences:
-            say(sentence)
-    return 3 if sentences else 0
 
 
 def _print_status(rows: list[dict[str, Any]], quota: dict[str, Any]) -> None:
-    table = Table()
-    columns = ("name", "seen", "posted", "waiting", "in_doubt", "held", "quarantined", "skipped")
-    for name in columns:
-        table.add_column(name.replace("_", " "), justify="left" if name == "name" else "right")
-    table.add_column("read up to")
-    for row in rows:
-        table.add_row(*(str(row[name]) for name in columns), row["cursor"] or "not yet")
-    console = Console()
-    console.print(table)
+    columns = [Column("name"), *(Column(name.replace("_", " "), Kind.NUMBER) for name in _COUNTS)]
+    cells = [
+        [row["name"], *(row[name] for name in _COUNTS), row["cursor"] or "not yet"] for row in rows
+    ]
+    show([*columns, Column("read up to", Kind.ID)], cells)
     for row in rows:
         if row["last_error"]:
-            console.print(f"{row['name']}: {row['last_error']}", markup=False)
+            print(f"{row['name']}: {row['last_error']}")
     for name, window in quota.items():
         left = "unknown" if window["remaining"] is None else window["remaining"]
-        console.print(
+        print(
             f"Connecteam requests this {name}: {window['spent']} sent, {left} left of "
             f"{window['limit'] or 'an unknown limit'}."
         )
-
-
-def explain(common: Common, key: str, *, as_json: bool) -> int:
-    """What happened to one sale."""
-    ledger = open_ledger(common)
-    try:
-        with ledger.view() as view:
-            stories = [_with_amounts(story) for story in story_of(view, key)]
-    finally:
-        ledger.close()
-    if not stories:
-        raise UsageError(
-            f"The ledger has no sale {key!r}.",
-            "Give its accountReference, accountFiscId, receipt or transaction id.",
-        )
-    if as_json:
-        print_json({"schema": 1, "sales": stories})
-        return 0
-    for story in stories:
-        _print_story(story)
-    return 0
-
-
-def _with_amounts(story: dict[str, Any]) -> dict[str, Any]:
-    """What Connecteam was told, as decimal text instead of the ledger's minor units."""
-    if story["amount"] is None:
-        return story
-    digits = minor_digits(story["currency"])
-    for event in story["events"]:
-        detail = event["detail"] or {}
-        event["detail"] = (
-            detail
-            | {
-                name: minor_text(detail[name], digits)
-                for name in ("amount", "total")
-                if isinstance(detail.get(name), int)
-            }
-            or None
-        )
-    return story | {name: minor_text(story[name], digits) for name in ("amount", "tax_amount")}
-
-
-def _print_story(story: dict[str, Any]) -> None:
-    print(f"Sale {story['reference']} of {story['location']}")
-    print(f"  type {story['type']}, closed {story['closed_at']}, account {story['fisc_id']}")
-    print(f"  Lightspeed: net {story['net']}, tax {story['tax']} (exact sums of its lines)")
-    if story["amount"] is not None:
-        print(
-            f"  Connecteam: {story['sale_type']} {story['amount']} {story['currency']}, tax "
-            f"{story['tax_amount']}, at {story['created_at']} (rules {story['rules']})"
-        )
-    print(f"  state: {story['state']}" + (f" ({story['reason']})" if story["reason"] else ""))
-    if story["transaction_id"]:
-        print(f"  transaction id: {story['transaction_id']}")
-    for event in story["events"]:
-        request = f" [request {event['request_id']}]" if event["request_id"] else ""
-        detail = f" {event['detail']}" if event["detail"] else ""
-        print(f"  {event['at']}  {event['name']}{request}{detail}")
