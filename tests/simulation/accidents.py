@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from simulation.plan import LAG_S, WAIT_S
+from simulation.plan import LAG_S, WAIT_S, Target
 from simulation.trade import Value
 from simulation.world import Crash, Gate
 from tillbridge.errors import TillbridgeError
@@ -51,13 +51,30 @@ class Accidents:
                 continue
             self._sim.checker.planted.add(target.id)
             at_s = 0.0 if word == "before" else self._plan.until_s * self._rng.uniform(0.2, 0.8)
-            self._foreign(target.id, target.currency, at_s)
+            among = self._rng.choice(self._stamps(target.id)) if self._plan.planted_among else None
+            self._foreign(target.id, target.currency, at_s, among)
             self._sim.story.reach(f"planted at an exclusive place: {word}")
 
-    def _foreign(self, target_id: int, currency: str, at_s: float) -> None:
+    def _is_exclusive(self, target_id: int) -> bool:
+        return any(place.exclusive for place in self._plan.targets if place.id == target_id)
+
+    def _stamps(self, target_id: int) -> list[int]:
+        """When the sales of a location will be made, in epoch seconds."""
+        homes = {v.lightspeed_id for v in self._plan.venues if v.connecteam_id == target_id}
+        sales = self._sim.sales
+        return [int(one.closed.timestamp()) for key in sorted(homes) for one in sales[key]]
+
+    def _foreign(
+        self, target_id: int, currency: str, at_s: float, stamp_s: int | None = None
+    ) -> None:
         def write() -> None:
-            stamp = int(self._sim.clock.true_now().timestamp()) - self._rng.randint(0, 20_000)
+            stamp = stamp_s
+            if stamp is None:
+                stamp = int(self._sim.clock.true_now().timestamp()) - self._rng.randint(0, 20_000)
             amount = FOREIGN * self._rng.randint(1, 9)
+            # At an exclusive place a stranger's plain amount can pass for some rows of a doubt.
+            if self._plan.foreign_is_plain and not self._is_exclusive(target_id):
+                amount = self._rng.choice((-1, 1, 1)) * self._rng.randint(100, 90_000)
             value = Value(target_id, "MANUAL", stamp, amount, 0, currency)
             self._sim.shelf.add(value, foreign=True)
 
@@ -70,9 +87,7 @@ class Accidents:
         if rng.random() < plan.foreign:
             open_places = [target for target in plan.targets if not target.exclusive]
             if open_places:
-                place = rng.choice(open_places)
-                self._foreign(place.id, place.currency, sim.clock.true_s)
-                sim.story.reach("foreign meanwhile")
+                self._others(rng.choice(open_places))
         if rng.random() < plan.restarts:
             sim.story.reach("restart")
             sim.end_process()
@@ -87,6 +102,21 @@ class Accidents:
         if rng.random() < plan.second_process:
             self._read_once()
         self._old_ledger()
+
+    def _others(self, place: Target) -> None:
+        """At a place that is not exclusive, others write, and delete what they wrote."""
+        sim = self._sim
+        theirs = [
+            row
+            for row in sim.shelf.rows.values()
+            if row.foreign and row.live and row.value.location_id == place.id
+        ]
+        if theirs and self._rng.random() < 0.3:
+            sim.shelf.remove(self._rng.choice(theirs), by_person=True)
+            sim.story.reach("foreign deleted")
+            return
+        self._foreign(place.id, place.currency, sim.clock.true_s)
+        sim.story.reach("foreign meanwhile")
 
     def stop(self) -> None:
         """From here on, nothing more happens."""

@@ -18,6 +18,8 @@ def recorded(story: Story) -> Iterator[None]:
 
     def note(commit: Connection, at_ms: int, name: str, **values: Any) -> None:
         before[3](commit, at_ms, name, **values)
+        if name == "base_taken":
+            story.note_base(values["connecteam_id"], values["reading"])
         stop = f" {values['stop']}" if "stop" in values else ""
         by = f" by {values['by']}" if "by" in values else ""
         story.reach(f"event {name}{stop}{by}")

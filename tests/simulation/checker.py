@@ -3,15 +3,18 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from simulation.connecteam import FakeConnecteam, Request
+from simulation.connecteam import FakeConnecteam
+from simulation.manners import Request
 from simulation.plan import Plan
 from simulation.trade import BAD_AMOUNT, Sale, Value, Version
 from simulation.world import Story, VirtualClock, WrongError
+from tillbridge.days import epoch_ms, from_epoch_ms, local_date
 from tillbridge.ledger import counts, locations, parts, removals, targets
-from tillbridge.ledger.schema import correction, part, sale
+from tillbridge.ledger.schema import correction, event, part, sale
 from tillbridge.states import PartState, SaleState
 
 
@@ -39,6 +42,8 @@ class Checker:
     """One is in place now, so that the ledger cannot know all that was posted."""
     was_touched: bool = False
     """A person deleted rows at Connecteam, which may have happened during a doubt."""
+    _cursors: dict[int, tuple[int | None, float]] = field(default_factory=dict)
+    """The last cursor seen of each place, and a moment before it was read for."""
     planted: set[int] = field(default_factory=set)
     """Connecteam ids at which the world planted what should not be there."""
 
@@ -67,7 +72,53 @@ class Checker:
             for one in self._holders.get(value, ())
         )
 
+    # -- asked by Connecteam ----------------------------------------------------------------------
+
+    def judge_post(self, rows: list[Value]) -> None:
+        """The first request ever to an exclusive place: a reading must not have shown that others
+        have something on its days. (Days of other zones than UTC and the venue's the bridge cannot
+        know yet.)
+        """
+        shelf = self.connecteam.shelf
+        begun = {r.location_id for one in self.connecteam.requests.values() for r in one.rows}
+        fresh = {t.id for t in self.plan.targets if t.exclusive} - begun
+        if self.restored or not fresh:
+            return
+        theirs = {
+            (row.value.location_id, shelf.day_of(row.value))
+            for row in shelf.rows.values()
+            if row.foreign and row.live and row.id in shelf.foreign_read
+        }
+        for row in rows:
+            moment = from_epoch_ms(row.created_at * 1000)
+            zones = {v.timezone for v in self.plan.venues if v.connecteam_id == row.location_id}
+            known = {local_date(moment, ZoneInfo(zone)) for zone in ("UTC", *zones)}
+            at = row.location_id, shelf.day_of(row)
+            if row.location_id in fresh and at in theirs and at[1] in known:
+                raise WrongError(f"posted where others have something: {row}")
+
     # -- at quiet points --------------------------------------------------------------------------
+
+    def check_read(self, view: Connection, since_s: float) -> None:
+        """What a cursor has passed is in the ledger: all that had closed before it, and was shown
+        before the passes that may have moved it began.
+        """
+        if self.restored or self.plan.wall_jumps:
+            return
+        known = set(view.execute(select(sale.c.location_id, sale.c.fisc_id)).tuples())
+        for place in locations.every(view):
+            cursor_ms, read_s = self._cursors.get(place.id, (None, 0.0))
+            if cursor_ms != place.cursor_ms:
+                read_s = since_s
+                self._cursors[place.id] = place.cursor_ms, read_s
+            for one in self.sales[place.lightspeed_id] if place.cursor_ms is not None else ():
+                shown_s = one.versions[0].shown_s
+                late = shown_s - (one.closed - self.clock.start).total_seconds() > 100
+                moved = len(one.versions) > 1 and one.versions[1].shown_s <= self.clock.true_s
+                if late or moved or shown_s > read_s or epoch_ms(one.closed) > place.cursor_ms:
+                    continue
+                if (place.id, one.fisc_id) not in known:
+                    raise WrongError(f"passed over: {one.fisc_id} of {place.lightspeed_id}")
 
     def check_counts(self, view: Connection) -> None:
         for row in targets.every(view):
@@ -88,6 +139,7 @@ class Checker:
         for target in self.plan.targets:
             if parts.open_parts(view, target.id) or removals.blocking(view, target.id):
                 continue
+            self._check_ids(kept, target.id)
             wanted = self._posted(kept, target.id) + self._held(view, target.id)
             real = self.connecteam.shelf.live_values(target.id)
             if wanted != real:
@@ -95,6 +147,16 @@ class Checker:
                     f"at {target.id}: missing {list((wanted - real).elements())[:5]}, "
                     f"too many {list((real - wanted).elements())[:5]}"
                 )
+
+    def _check_ids(self, kept: list[Kept], target_id: int) -> None:
+        """An id that the ledger knows is that of a row with just this content."""
+        rows = self.connecteam.shelf.rows
+        for one in kept:
+            key = one.row.transaction_id
+            if key is None or one.row.connecteam_id != target_id:
+                continue
+            if one.row.state == SaleState.POSTED and rows[key].value != _value(one.row):
+                raise WrongError(f"{key} is not the transaction of {one.row.reference}")
 
     def kept(self, view: Connection) -> list[Kept]:
         places = {row.id: row.lightspeed_id for row in locations.every(view)}
@@ -166,7 +228,9 @@ class Checker:
         truth = self.truth_of(row)
         self.story.tell(f"held {row.id} in truth {truth}: {row.reason}")
         target = next(t for t in self.plan.targets if t.id == row.connecteam_id)
-        foreign = self.connecteam.shelf.foreign_shown_between(target.id, -1.0, self.clock.true_s)
+        foreign = self.connecteam.shelf.foreign_between(
+            target.id, self._base_s(view, row), self.clock.true_s
+        )
         if self.was_amended(row):
             why = "" if target.replace and not (foreign or self._is_muddled) else "amended"
         elif target.replace and not (foreign or self._is_muddled):
@@ -186,6 +250,30 @@ class Checker:
                 f"held without need: part {row.id}, in truth {truth}, S {row.total}: {row.reason}"
             )
         self.story.reach(f"held: {why}")
+
+    def _base_s(self, view: Connection, row: Any) -> float:
+        """True time of the base that led to holding, a minute early; what a hold, or a window that
+        may not be replaced, can be due to happened since. For an exclusive place: the beginning,
+        since a stranger's row forbids windows for ever.
+        """
+        if next(t for t in self.plan.targets if t.id == row.connecteam_id).exclusive:
+            return -1.0
+        held = select(func.min(event.c.id)).where(
+            event.c.part_id == row.id, event.c.name == "part_held"
+        )
+        bases = view.execute(
+            select(event.c.detail)
+            .where(
+                event.c.name == "base_taken",
+                event.c.connecteam_id == row.connecteam_id,
+                event.c.id < held.scalar_subquery(),
+            )
+            .order_by(event.c.id.desc())
+        ).scalars()
+        readings = [detail["reading"] for detail in bases]
+        if not readings:
+            return -1.0
+        return self.story.bases_s[row.connecteam_id, readings[0]] - 60
 
     # -- at the end -------------------------------------------------------------------------------
 

@@ -1,101 +1,22 @@
 """A Connecteam that knows the truth, and loses answers, acts late, acts in part, and lags."""
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from random import Random
 
 import httpx
 
+from simulation.manners import DIGITS, READ_FAULTS, Manners, Request, decode, encode
 from simulation.shelf import Row, Shelf
 from simulation.trade import BAD_AMOUNT, Value
 from simulation.world import Story, VirtualClock, WrongError
 
-DIGITS = {"GBP": 2, "EUR": 2, "JPY": 0}
-
-POST_FAULTS = (
-    "lost after acting",
-    "lost before acting",
-    "applied late",
-    "applied in part",
-    "applied in part",
-    "in part and the rest late",
-    "502 before",
-    "502 after",
-    "504 and applied late",
-    "200 too many before",
-    "200 too many after",
-    "200 html after",
-    "short echo, rest lost",
-    "short echo, rest applied",
-    "short echo, rest late",
-    "shuffled echo",
-    "repeated id",
-    "earlier id",
-    "429",
-    "403",
-    "connect error",
-    "connect timeout",
-)
-DELETE_FAULTS = (
-    "lost after acting",
-    "lost before acting",
-    "applied late",
-    "502 before",
-    "502 after",
-    "200 too many before",
-    "429",
-    "connect error",
-)
-READ_FAULTS = ("429", "500", "garbage", "200 too many", "lost", "connect error", "html")
 _REFUSALS = ("429", "403", "connect error", "connect timeout")
 _SILENCES: tuple[type[httpx.TransportError], ...] = (
     httpx.ReadTimeout,
     httpx.ReadError,
     httpx.RemoteProtocolError,
 )
-
-
-@dataclass(slots=True)
-class Request:
-    """A POST as it arrived, and which of its rows were ever applied.
-
-    Attributes:
-        batch: the ledger's id of it.
-        sale_ids: in the order of the rows.
-        rows: what was asked for.
-        applied: the row that each became, as far as it did.
-    """
-
-    batch: int
-    sale_ids: tuple[int, ...]
-    rows: list[Value]
-    applied: dict[int, Row] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Manners:
-    """How this Connecteam behaves; drawn from the seed.
-
-    Attributes:
-        wait_s: T: the latest that it acts after the client gave up.
-        timeout_s: the client's.
-        fault_rate: of each request; 0 once the faults stop.
-        ends_inclusive: of a delete of a window.
-        refusal: how a row that is too large is refused: "422", "422 unnamed" or "400".
-        headers: "none", "wide" or "tight" (a small plan).
-        too_late: now and then a POST acts much later than T.
-    """
-
-    wait_s: float
-    timeout_s: float
-    fault_rate: float = 0.0
-    ends_inclusive: bool = True
-    refusal: str = "422"
-    headers: str = "none"
-    too_late: bool = False
 
 
 class FakeConnecteam(httpx.BaseTransport):
@@ -121,6 +42,8 @@ class FakeConnecteam(httpx.BaseTransport):
         self.flight: tuple[int, tuple[int, ...]] = (0, ())
         self.requests: dict[int, Request] = {}
         self.sent: dict[str, int] = {"POST": 0, "GET": 0, "DELETE": 0}
+        self.before_post: Callable[[list[Value]], None] = lambda _rows: None
+        """The checker's word on what is about to be written."""
         self.ids_known: Callable[[], list[str]] = list
         """The ids that the ledger knows: one of them in a new answer cannot be true."""
         self._minute: list[float] = []
@@ -141,18 +64,19 @@ class FakeConnecteam(httpx.BaseTransport):
     # -- POST -----------------------------------------------------------------------------------
 
     def _post(self, request: httpx.Request) -> httpx.Response:
-        rows = _decode(request.read())
+        rows = decode(request.read())
         batch, sale_ids = self.flight
         if len(sale_ids) != len(rows):
             raise WrongError(f"a request that the ledger does not know: {rows}")
+        self.before_post(rows)
         record = Request(batch, sale_ids, rows)
         self.requests[batch] = record
         self._story.tell(f"POST {batch} {rows}")
         refusal = self._refuse(rows)
         if refusal is not None:
             return refusal
-        fault = self._fault("post", POST_FAULTS)
-        if fault is None:
+        fault = self._fault("post", self.manners.post_kinds, self.manners.fault_rate)
+        if fault is None or (fault == "400 after" and len(rows) == 1):
             self._apply(record, range(len(rows)))
             return self._echo(record, range(len(rows)))
         return self._go_wrong(fault, record, request)
@@ -161,7 +85,7 @@ class FakeConnecteam(httpx.BaseTransport):
         if fault in _REFUSALS:
             return self._refuse_all(fault, request)
         everything = range(len(record.rows))
-        some = range(self._rng.randint(1, max(1, len(record.rows) - 1)))
+        some = self._some(record.rows)
         if "part" in fault or fault in ("short echo, rest lost", "short echo, rest late"):
             self._apply(record, some)
         elif "after" in fault or "echo" in fault or " id" in fault:
@@ -169,15 +93,37 @@ class FakeConnecteam(httpx.BaseTransport):
         silence = None
         if fault.startswith(("lost", "applied", "in part")):
             silence = self._silence(request)
-        if fault in ("applied late", "504 and applied late"):
+        if fault.endswith("applied late"):
             self._apply_later(record, everything)
         elif fault.endswith("rest late"):
-            self._apply_later(record, range(len(some), len(record.rows)))
+            self._apply_later(record, [place for place in everything if place not in some])
         if silence is not None:
             raise silence
         return self._late_or_odd_answer(fault, record, some)
 
-    def _late_or_odd_answer(self, fault: str, record: Request, some: range) -> httpx.Response:
+    def _some(self, rows: list[Value]) -> Sequence[int]:
+        """The rows of which a partial application consists: the first few, or just any.
+
+        At each location, rows of amount zero go with the others there: that no total shows whether
+        only they are missing, or only they are there, is a stated limit.
+        """
+        count = self._rng.randint(1, max(1, len(rows) - 1))
+        if self._rng.random() < 0.5:
+            return range(count)
+        chosen = set(self._rng.sample(range(len(rows)), count))
+        for location_id in {row.location_id for row in rows}:
+            here = [place for place, row in enumerate(rows) if row.location_id == location_id]
+            sized = {place for place in here if rows[place].amount}
+            zeros = set(here) - sized
+            if sized and sized <= chosen:
+                chosen |= zeros
+            elif sized and not sized & chosen:
+                chosen -= zeros
+        return sorted(chosen) or range(count)
+
+    def _late_or_odd_answer(
+        self, fault: str, record: Request, some: Sequence[int]
+    ) -> httpx.Response:
         if fault[0].isdigit():
             return self._no_echo(fault)
         if fault.startswith("short echo"):
@@ -209,6 +155,8 @@ class FakeConnecteam(httpx.BaseTransport):
         return self._echo(record, places, (older + shown)[: len(shown)])
 
     def _no_echo(self, fault: str) -> httpx.Response:
+        if fault.startswith("400"):
+            return self._answer(400, {"error": "BAD_REQUEST: try again", "path": "/"})
         if fault.startswith("504"):
             return httpx.Response(504, text="upstream timed out")
         if fault.startswith("502"):
@@ -242,7 +190,7 @@ class FakeConnecteam(httpx.BaseTransport):
         self, record: Request, places: Sequence[int], ids: Sequence[str] | None = None
     ) -> httpx.Response:
         named = ids or [record.applied[place].id for place in places]
-        rows = [_encode(key, record.rows[place]) for key, place in zip(named, places, strict=True)]
+        rows = [encode(key, record.rows[place]) for key, place in zip(named, places, strict=True)]
         return self._answer(200, {"requestId": "r", "data": {"transactions": rows}})
 
     def _refuse(self, rows: list[Value]) -> httpx.Response | None:
@@ -278,27 +226,51 @@ class FakeConnecteam(httpx.BaseTransport):
                 raise WrongError(f"a window was deleted at {location_id}, where that is forbidden")
 
             def act() -> bool:
-                inclusive = self.manners.ends_inclusive
-                for row in self.shelf.inside(location_id, start_s, end_s, inclusive=inclusive):
+                for row in self._in_window(location_id, start_s, end_s):
                     self.shelf.remove(row, in_window=True)
                 return True
+
+            def act_in_part() -> None:
+                for row in self._in_window(location_id, start_s, end_s)[::2]:
+                    self.shelf.remove(row, in_window=True)
         else:
             key = path.rsplit("/", 1)[1]
             self._story.reach("delete by id")
 
             def act() -> bool:
-                row = self.shelf.rows.get(key)
-                if row is None or not row.live:
-                    return False
-                self.shelf.remove(row)
-                return True
+                return self._remove_one(key)
 
-        return self._delete_or_go_wrong(act, request)
+            def act_in_part() -> None:
+                """Of one row there is no part."""
+
+        return self._delete_or_go_wrong(act, act_in_part, request)
+
+    def _remove_one(self, key: str) -> bool:
+        row = self.shelf.rows.get(key)
+        if row is None or not row.live:
+            return False
+        if self.manners.early_404 and row.visible_s > self._clock.true_s:
+            self._story.reach("delete answered 404 too early")
+            return False
+        self.shelf.remove(row)
+        return True
+
+    def _in_window(self, location_id: int, start_s: int, end_s: int) -> list[Row]:
+        manners = self.manners
+        return self.shelf.inside(
+            location_id,
+            start_s if manners.start_inclusive else start_s + 1,
+            end_s if manners.end_inclusive else end_s - 1,
+        )
 
     def _delete_or_go_wrong(
-        self, act: Callable[[], bool], request: httpx.Request
+        self, act: Callable[[], bool], act_in_part: Callable[[], None], request: httpx.Request
     ) -> httpx.Response:
-        fault = self._fault("delete", DELETE_FAULTS)
+        manners = self.manners
+        rate = manners.delete_rate if manners.fault_rate else 0.0
+        fault = self._fault(
+            "delete", manners.delete_kinds, manners.fault_rate if rate is None else rate
+        )
         match fault:
             case "connect error":
                 raise httpx.ConnectError("refused", request=request)
@@ -313,6 +285,9 @@ class FakeConnecteam(httpx.BaseTransport):
                 delay_s = self._rng.choice((self._rng.random(), 0.99)) * self.manners.wait_s
                 self._clock.at(self._clock.true_s + delay_s, act)
                 raise silence
+            case "in part":
+                act_in_part()
+                raise self._silence(request)
             case "lost after acting":
                 act()
                 raise self._silence(request)
@@ -329,7 +304,7 @@ class FakeConnecteam(httpx.BaseTransport):
     def _get(self, request: httpx.Request) -> httpx.Response:
         query = request.url.params
         self._story.tell(f"GET totals {request.url.query.decode()}")
-        fault = self._fault("totals", READ_FAULTS)
+        fault = self._fault("totals", READ_FAULTS, self.manners.fault_rate)
         match fault:
             case "connect error":
                 raise httpx.ConnectError("refused", request=request)
@@ -366,13 +341,11 @@ class FakeConnecteam(httpx.BaseTransport):
 
     # -- manners --------------------------------------------------------------------------------
 
-    def _fault(self, route: str, kinds: tuple[str, ...]) -> str | None:
-        if self._rng.random() >= self.manners.fault_rate:
+    def _fault(self, route: str, kinds: tuple[str, ...], rate: float) -> str | None:
+        if self._rng.random() >= rate:
             return None
         kind = self._rng.choice(kinds)
         if route == "post" and self.manners.too_late and self._rng.random() < 0.4:
-            kind = "applied late"
-        if route == "delete" and self._rng.random() < 0.3:
             kind = "applied late"
         self._story.reach(f"{route} {kind}")
         self._story.tell(f"fault {route} {kind}")
@@ -409,33 +382,3 @@ class FakeConnecteam(httpx.BaseTransport):
                 headers[f"x-ratelimit-{name}-reset"] = str(int(now - into + length) + 1)
             headers["date"] = self._clock.true_now().strftime("%a, %d %b %Y %H:%M:%S GMT")
         return httpx.Response(status, headers=headers, json=document)
-
-
-def _decode(body: bytes) -> list[Value]:
-    items = json.loads(body, parse_float=Decimal)["transactionsCreateRequest"]
-    if not 1 <= len(items) <= 100:
-        raise WrongError(f"{len(items)} rows in a request")
-    return [
-        Value(
-            item["locationId"],
-            item["saleType"],
-            item["createdAt"],
-            int(Decimal(item["finalSaleAmount"]).scaleb(DIGITS[item["currency"]])),
-            int(Decimal(item["taxAmount"]).scaleb(DIGITS[item["currency"]])),
-            item["currency"],
-        )
-        for item in items
-    ]
-
-
-def _encode(key: str, value: Value) -> dict[str, object]:
-    scale = 10 ** DIGITS[value.currency]
-    return {
-        "transactionId": key,
-        "locationId": value.location_id,
-        "saleType": value.sale_type,
-        "createdAt": value.created_at,
-        "finalSaleAmount": value.amount / scale,
-        "taxAmount": value.tax / scale,
-        "currency": value.currency,
-    }

@@ -1,8 +1,8 @@
 """What the seeds must reach: every kind of fault, and every branch of recovery."""
 
-from simulation.connecteam import DELETE_FAULTS, POST_FAULTS, READ_FAULTS
 from simulation.lightspeed import READ_FAULTS as SALES_FAULTS
 from simulation.lightspeed import TOKEN_FAULTS
+from simulation.manners import DELETE_FAULTS, POST_FAULTS, READ_FAULTS
 
 _STEPS = (
     "before a commit",
@@ -11,10 +11,12 @@ _STEPS = (
     "between commit and send",
     "before POST at Connecteam",
     "after POST at Connecteam",
+    "waiting for POST at Connecteam",
     "before GET at Connecteam",
     "after GET at Connecteam",
     "before DELETE at Connecteam",
     "after DELETE at Connecteam",
+    "waiting for DELETE at Connecteam",
     "before GET at Lightspeed",
     "after GET at Lightspeed",
     "before POST at Lightspeed",
@@ -32,12 +34,14 @@ FAULTS = (
     "refused with 422 unnamed",
     "refused with 400",
     "delete answered 404",
+    "delete answered 404 too early",
     "acted later than it may",
     "disk full",
     "restart",
     "reboot",
     "wall clock set",
     "foreign meanwhile",
+    "foreign deleted",
     "planted at an exclusive place: before",
     "planted at an exclusive place: meanwhile",
     "an old ledger is put in place",

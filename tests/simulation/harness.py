@@ -12,11 +12,13 @@ from sqlalchemy import select
 from simulation import branches
 from simulation.accidents import Accidents
 from simulation.checker import Checker
-from simulation.connecteam import FakeConnecteam, Manners
+from simulation.connecteam import FakeConnecteam
 from simulation.lightspeed import FakeLightspeed
-from simulation.plan import LAG_S, WAIT_S, Plan, draw
+from simulation.manners import Manners
+from simulation.plan import LAG_S, WAIT_S, Plan
 from simulation.process import SCRATCH, Process, new_ledger, quiet_logs
 from simulation.shelf import Shelf
+from simulation.themes import plan_of
 from simulation.trade import make_sales
 from simulation.world import UTC_START, Crash, Gate, Story, VirtualClock, WrongError
 from tillbridge import wiring
@@ -46,7 +48,7 @@ def run_seed(seed: int, *, keep_lines: bool = False, plan: Plan | None = None) -
     """Run one seed; never raises for a failure of the bridge."""
     quiet_logs()
     with tempfile.TemporaryDirectory(prefix="tillbridge-", dir=SCRATCH) as folder:
-        simulation = Simulation(plan or draw(seed), Path(folder), keep_lines=keep_lines)
+        simulation = Simulation(plan or plan_of(seed), Path(folder), keep_lines=keep_lines)
         with branches.recorded(simulation.story):
             failure = simulation.play()
     story = simulation.story
@@ -81,7 +83,9 @@ class Simulation:
             {target.id: target.currency for target in plan.targets},
             frozenset(target.id for target in plan.targets if target.replace),
         )  # fmt: skip
+        self.shelf.many_copies = plan.many_copies
         self.checker = Checker(plan, self.clock, self.story, self.connecteam, self.sales)
+        self.connecteam.before_post = self.checker.judge_post
         self.shelf.most = self.checker.most
         self.shelf.may_delete = self.checker.is_stale
         self.connecteam.ids_known = self._ids_known
@@ -91,6 +95,7 @@ class Simulation:
         self.crashes = 0.0
         self.passes = 0
         self._deleted_s: dict[int, float] = {}
+        self._checked_s = 0.0
         self.accidents = Accidents(self)
 
     # -- the whole --------------------------------------------------------------------------------
@@ -168,6 +173,7 @@ class Simulation:
             self.story.reach(f"pass failed: {type(error).__name__}")
             if self.process is not None and not self.process.began:
                 self.end_process()
+            self.check()
             return self.plan.poll_s / 4
         if report.lightspeed_refused is not None:
             self.story.reach("a person signs in again")
@@ -245,8 +251,10 @@ class Simulation:
             return
         with self.process.ledger.view() as view:
             self.checker.check_counts(view)
+            self.checker.check_read(view, self._checked_s)
             self.checker.judge_holds(view)
             self.checker.check_rows(view)
+        self._checked_s = self.clock.true_s
 
     def unfinished(self) -> str | None:
         if self.process is None:
@@ -293,7 +301,12 @@ def _manners(plan: Plan) -> Manners:
     return Manners(
         wait_s=WAIT_S,
         timeout_s=30.0,
-        ends_inclusive=plan.ends_inclusive,
+        delete_rate=plan.delete_faults,
+        post_kinds=plan.post_kinds,
+        delete_kinds=plan.delete_kinds,
+        start_inclusive=plan.start_inclusive,
+        end_inclusive=plan.end_inclusive,
+        early_404=plan.early_404,
         refusal=plan.refusal,
         headers=plan.headers,
         too_late=plan.too_late,

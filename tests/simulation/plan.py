@@ -1,11 +1,12 @@
 """What a seed decides: the places, the vendors' manners, and what will happen when."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from simulation.manners import DELETE_FAULTS, POST_FAULTS
 from simulation.trade import Trade, Venue
 from simulation.world import UTC_START
 
@@ -27,7 +28,16 @@ class Target:
 
 @dataclass(slots=True)
 class Plan:
-    """Everything that is drawn before the first second passes; rates are per pass or per step."""
+    """Everything that is drawn before the first second passes; rates are per pass or per step.
+
+    Attributes (those that do not speak for themselves):
+        early_404: a transaction is not found by its id before totals show it.
+        many_copies: each reading of the totals is behind by a time of its own.
+        foreign_is_plain: others' amounts are of ordinary size, and sometimes negative.
+        planted_among: what is planted at an exclusive place lies on the days of its sales.
+        delete_faults: rate of the faults of deletes; that of the others if None.
+        theme: the situation that the world is made for; see `themes`.
+    """
 
     seed: int
     start_number: int
@@ -52,14 +62,22 @@ class Plan:
     restore: bool
     refusal: str
     headers: str
-    ends_inclusive: bool
+    start_inclusive: bool
+    end_inclusive: bool
     too_late: bool
     page_size: int
     token_kind: str
     poll_s: float
     least_pause_s: float
     person_waits: float
-    extra: dict[str, Any] = field(default_factory=dict)
+    early_404: bool = False
+    many_copies: bool = False
+    foreign_is_plain: bool = False
+    planted_among: bool = False
+    delete_faults: float | None = None
+    post_kinds: tuple[str, ...] = POST_FAULTS
+    delete_kinds: tuple[str, ...] = DELETE_FAULTS
+    theme: str = ""
 
     @property
     def patience_s(self) -> float:
@@ -105,7 +123,19 @@ class Plan:
 
 
 def draw(seed: int) -> Plan:
-    """The plan of a seed."""
+    """The plan of a random world."""
+    plan = _draw(seed)
+    rng = Random(f"more {seed}")
+    known_lag = plan.patience != "auto"  # else it is learned, from what may not be the worst
+    plan.start_inclusive = rng.random() < 0.5
+    plan.early_404 = known_lag and rng.random() < 0.4
+    plan.many_copies = known_lag and rng.random() < 0.3
+    plan.foreign_is_plain = rng.random() < 0.5
+    plan.planted_among = rng.random() < 0.5
+    return plan
+
+
+def _draw(seed: int) -> Plan:
     rng = Random(f"plan {seed}")
     targets = _targets(rng)
     restore = len(targets) == 1 and rng.random() < 0.3
@@ -138,7 +168,8 @@ def draw(seed: int) -> Plan:
         restore=restore,
         refusal=rng.choice(("422", "422 unnamed", "400")),
         headers=rng.choice(("none", "none", "wide", "wide", "tight")),
-        ends_inclusive=rng.random() < 0.5,
+        start_inclusive=True,
+        end_inclusive=rng.random() < 0.5,
         too_late=too_late,
         page_size=rng.choice((5, 20, 100)),
         token_kind=rng.choice(("stamp", "opaque")),

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +13,29 @@ TESTS = Path(__file__).resolve().parents[1]
 
 
 def run(
-    first: int,
-    seeds: int,
+    seeds: Sequence[int],
     *,
     jobs: int | None = None,
     source: Path | None = None,
     hash_seed: int = 0,
     stop: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """The results of the seeds [first, first + seeds), as they come.
+    """The results of these seeds, as they come.
 
     Args:
-        first: first seed.
-        seeds: how many.
+        seeds: which.
         jobs: processes; as many as there are cores if None.
         source: a folder with another `tillbridge` to test.
         hash_seed: of Python's hashes, which must not matter.
         stop: end after the first failure.
     """
-    count = min(seeds, jobs or os.cpu_count() or 1)
+    count = min(len(seeds), jobs or os.cpu_count() or 1)
     environ = _environ(source, hash_seed)
     with tempfile.TemporaryFile() as errors:
         workers = [
             subprocess.Popen(
-                [sys.executable, "-m", "simulation.run_seeds", "--first", str(first + number),
-                 "--seeds", str(seeds - number), "--step", str(count)],
+                [sys.executable, "-m", "simulation.run_seeds",
+                 "--only", ",".join(map(str, seeds[number::count]))],
                 env=environ, stdout=subprocess.PIPE, stderr=errors, cwd=TESTS,
             )
             for number in range(count)

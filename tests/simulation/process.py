@@ -119,7 +119,12 @@ class Door(httpx.BaseTransport):
             if late_s > MOST_COMMIT_TO_SEND_S:
                 raise WrongError(f"sent {late_s:.0f} s after its commit")
         self._gate.step(f"before {what}")
-        answer = self._vendor.handle_request(request)
+        try:
+            answer = self._vendor.handle_request(request)
+        except httpx.TransportError:
+            # It may also be killed while it waits, with the request still on its way.
+            self._gate.step(f"waiting for {what}")
+            raise
         self._gate.step(f"after {what}")
         return answer
 

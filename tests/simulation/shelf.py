@@ -58,6 +58,9 @@ class Shelf:
         """Whether a single row of this value may go: if its sale says something else by now."""
         self._live: Counter[Value] = Counter()
         self._mood = (-1.0, 0.0)
+        self.many_copies = False
+        self.foreign_read: set[str] = set()
+        """Foreign rows that a reading has shown."""
         self.pardoned = 0
         """Rows that the world itself planted, by acting later than it may."""
 
@@ -101,14 +104,14 @@ class Shelf:
         self._mood = (now, share * self._lag_s)
         return self._mood[1]
 
-    def inside(self, location_id: int, start_s: int, end_s: int, *, inclusive: bool) -> list[Row]:
-        last = end_s if inclusive else end_s - 1
+    def inside(self, location_id: int, first_s: int, last_s: int) -> list[Row]:
+        """What is there in the seconds from `first_s` to `last_s`, both included."""
         return [
             row
             for row in self.rows.values()
             if row.live
             and row.value.location_id == location_id
-            and start_s <= row.value.created_at <= last
+            and first_s <= row.value.created_at <= last_s
         ]
 
     def totals(
@@ -116,17 +119,31 @@ class Shelf:
     ) -> dict[tuple[int, date], int]:
         """Minor units by location and day, as they show now; days that never had data are absent."""
         now = self._clock.true_s
+        # One of several copies of the totals answers, and each is behind by a time of its own.
+        behind_s = self._rng.random() * self._lag_s if self.many_copies else None
         found: dict[tuple[int, date], int] = {}
         for row in self.rows.values():
-            if row.value.location_id not in location_ids or row.visible_s > now:
+            if row.value.location_id not in location_ids:
                 continue
-            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=row.value.created_at)
-            day = moment.astimezone(self._zone).date()
+            shown_s = row.visible_s if behind_s is None else row.applied_s + behind_s
+            gone_s = row.gone_visible_s
+            if behind_s is not None and row.gone_s is not None:
+                gone_s = row.gone_s + behind_s
+            if shown_s > now:
+                continue
+            day = self.day_of(row.value)
             if first <= day <= last:
-                gone = row.gone_visible_s is not None and row.gone_visible_s <= now
+                if row.foreign:
+                    self.foreign_read.add(row.id)
+                gone = gone_s is not None and gone_s <= now
                 key = (row.value.location_id, day)
                 found[key] = found.get(key, 0) + (0 if gone else row.value.amount)
         return found
+
+    def day_of(self, value: Value) -> date:
+        """Connecteam's day of a row."""
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value.created_at)
+        return moment.astimezone(self._zone).date()
 
     def live_values(self, location_id: int) -> Counter[Value]:
         """What is there and is not foreign, applied, whether it shows yet or not."""
@@ -143,14 +160,14 @@ class Shelf:
             if row.live and row.value.location_id == location_id
         )
 
-    def foreign_shown_between(self, location_id: int, start_s: float, end_s: float) -> bool:
-        """Whether what others did became visible there in (start, end]."""
+    def foreign_between(self, location_id: int, start_s: float, end_s: float) -> bool:
+        """Whether totals may have begun to show, in (start, end], something that others did."""
         return any(
             row.foreign
             and row.value.location_id == location_id
             and any(
-                moment is not None and start_s < moment <= end_s
-                for moment in (row.visible_s, row.gone_visible_s)
+                done_s is not None and done_s <= end_s and done_s + self._lag_s > start_s
+                for done_s in (row.applied_s, row.gone_s)
             )
             for row in self.rows.values()
         )

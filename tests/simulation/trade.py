@@ -64,7 +64,9 @@ class Venue:
 
 @dataclass(slots=True)
 class Trade:
-    """How a venue trades; shares are between 0 and 1."""
+    """How a venue trades; shares are between 0 and 1, and most sales come in bursts, spread like
+    a bell around a moment.
+    """
 
     sales: int
     until_s: float
@@ -73,6 +75,9 @@ class Trade:
     refused: float = 0.0
     unmappable: float = 0.0
     nameless: float = 0.0
+    losses: float = 0.12
+    zeros: float = 0.08
+    spread_s: float = 2400.0
     bursts: list[float] = field(default_factory=list)
 
 
@@ -116,7 +121,7 @@ def _moments(rng: Random, trade: Trade) -> list[float]:
         if found and rng.random() < 0.08:
             moment = rng.choice(found)  # the very same millisecond
         elif rng.random() < 0.7:
-            moment = round(rng.gauss(rng.choice(trade.bursts), 2400), 3)
+            moment = round(rng.gauss(rng.choice(trade.bursts), trade.spread_s), 3)
         # More in one millisecond than a page holds, no till can do.
         if 1.0 <= moment <= trade.until_s and found.count(moment) < 3:
             found.append(moment)
@@ -154,12 +159,13 @@ def _one_sale(
 
 def _content(rng: Random, venue: Venue, trade: Trade) -> dict[str, Any]:
     kind = rng.random()
-    sign = -1 if kind < 0.12 else 1
+    losses, zeros = trade.losses, trade.losses + trade.zeros
+    sign = -1 if kind < losses else 1
     sale_type = rng.choice(("REFUND", "VOID")) if sign < 0 else rng.choice(_TYPES)
     lines = [_line(rng, venue, sign) for _ in range(rng.choice((1, 1, 2, 3)))]
-    if 0.12 <= kind < 0.2:
+    if losses <= kind < zeros:
         sale_type, lines = rng.choice(("FLOAT", "TRANSFER", "CANCEL")), []
-    elif 0.2 <= kind < 0.23:
+    elif zeros <= kind < zeros + 0.03:
         first = _line(rng, venue, 1)
         lines = [first, {**first, **{k: f"-{first[k]}" for k in _AMOUNTS}}]
     elif rng.random() < trade.refused:

@@ -83,6 +83,11 @@ class Story:
         self.lines: list[str] = []
         self.reached: Counter[str] = Counter()
         self.keep_lines = False
+        self.bases_s: dict[tuple[int, int], float] = {}
+        """True time of each base, by Connecteam id and reading; the latest, if one was undone."""
+
+    def note_base(self, connecteam_id: int, reading: int) -> None:
+        self.bases_s[connecteam_id, reading] = self._clock.true_s
 
     def tell(self, what: str) -> None:
         line = f"{self._clock.true_s:.3f} {what}"

@@ -1,19 +1,24 @@
-"""`make mutants`: how many seeds each planted bug survives; exit 1 if one survives them all.
+"""`make mutants`: how many worlds each planted bug survives; exit 1 if one survives them all.
 
-`make mutants ARGS="lease"` tries only the bugs with that word in their names.
+The worlds made for the situation come first, then random ones. `make mutants ARGS="lease"` tries
+only the bugs with that word in their names.
 """
 
 import os
 import shutil
 import sys
 import tempfile
+from itertools import chain
 from pathlib import Path
 
 import tillbridge
 from simulation import pool
 from simulation.mutants.table import MUTANTS, Mutant
+from simulation.themes import seeds_of
 
-MOST_SEEDS = int(os.environ.get("SEEDS", "300"))
+MOST_THEMED = int(os.environ.get("THEMED_SEEDS", "40"))
+MOST_RANDOM = int(os.environ.get("SEEDS", "60"))
+JOBS = int(os.environ.get("JOBS", "0")) or None
 
 
 def plant(mutant: Mutant, folder: Path) -> None:
@@ -29,12 +34,18 @@ def plant(mutant: Mutant, folder: Path) -> None:
     path.write_text(text.replace(mutant.old, mutant.new))
 
 
-def seeds_survived(mutant: Mutant) -> tuple[int | None, str]:
-    """How many seeds it took to catch it, and how it showed; None if it survived."""
+def worlds_for(mutant: Mutant) -> list[int]:
+    """The seeds to try, in order: of its themes in turn, then random ones."""
+    themed = zip(*(seeds_of(name, MOST_THEMED) for name in mutant.themes), strict=True)
+    return [*chain.from_iterable(themed), *range(1, MOST_RANDOM + 1)]
+
+
+def worlds_survived(mutant: Mutant) -> tuple[int | None, str]:
+    """How many worlds it took to catch it, and how it showed; None if it survived."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plant(mutant, folder)
-        results = pool.run(1, MOST_SEEDS, source=folder, stop=True)
+        results = pool.run(worlds_for(mutant), source=folder, stop=True, jobs=JOBS)
         for number, result in enumerate(results, 1):
             if result["failure"]:
                 return number, result["failure"].splitlines()[0]
@@ -47,9 +58,11 @@ def main() -> int:
     for mutant in MUTANTS:
         if words and not any(word in mutant.name for word in words):
             continue
-        number, how = seeds_survived(mutant)
+        number, how = worlds_survived(mutant)
         survived += number is None
-        print(f"{number or '-':>4}  {mutant.name:<70}  {how[:90]}", flush=True)  # noqa: T201
+        where = "random worlds" if number and number > MOST_THEMED * len(mutant.themes) else ""
+        where = where or ", ".join(mutant.themes)
+        print(f"{number or '-':>4}  {where:<14} {mutant.name:<70}  {how[:90]}", flush=True)  # noqa: T201
     return int(survived > 0)
 
 
