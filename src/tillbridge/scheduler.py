@@ -1,11 +1,13 @@
 """The service: when a pass runs, and how it ends. The only user of APScheduler.
 
 One worker runs one pass at a time. A pass runs every `poll_every`, and earlier where something
-waits for a moment: a doubt's next look, or the quota's reset.
+waits for a moment: a doubt's next look, or the quota's reset. What counts as hanging is `health`'s
+word; here it only decides whether systemd's watchdog is fed.
 """
 
 import logging
 import os
+import random
 import signal
 import threading
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from tillbridge.clock import Clock, SystemClock
 from tillbridge.errors import TillbridgeError
+from tillbridge.health import hangs
 from tillbridge.lock import PostingLock
 from tillbridge.log import get_logger
 from tillbridge.notify import notify
@@ -37,8 +40,8 @@ _STEP_S = 5.0
 
 _LEAST_PAUSE_S = 1.0
 
-_STUCK_S = 900.0
-"""A pass that has not asked for so long whether to stop hangs; no request may take that long."""
+_FEEDS_PER_LIMIT = 10
+"""How often the watchdog is fed within its limit, so that a slow machine does not miss it."""
 
 
 class Service:
@@ -48,6 +51,9 @@ class Service:
         run_pass: does one pass; is asked to stop by the callable that it is given.
         poll_every_s: seconds between polls.
         clock: its sleeps end when the service stops.
+        spread_s: the first poll comes at a random moment within so many seconds, so that the
+            services of many customers, started together, do not knock together.
+        say: one line about a pass, for `systemctl status`.
     """
 
     def __init__(
@@ -55,6 +61,9 @@ class Service:
         run_pass: Callable[[Callable[[], bool]], PassReport],
         poll_every_s: float,
         clock: SystemClock,
+        *,
+        spread_s: float = 0.0,
+        say: Callable[[PassReport], str] | None = None,
     ) -> None:
         self._run_pass = run_pass
         self._poll_every_s = poll_every_s
@@ -62,7 +71,11 @@ class Service:
         self._stop = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
-        self._asked_boot_s = clock.boot_s()
+        self._spread_s = spread_s
+        self._say = say or status_line
+        self._quiet_ticks = 0
+        self._unfed_ticks = 0
+        self._feed_every_s = _feed_every_s()
         self._scheduler = _scheduler()
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
@@ -89,16 +102,18 @@ class Service:
         _log.info("waiting_for_lock", note="Another tillbridge process is posting.")
         notify(READY="1", STATUS="Waiting: another tillbridge process is posting.")
         while not self._stop.wait(TICK_S):
-            self._pat_watchdog()
+            self._progress()  # asking for the lock is an attempt, and it ended
+            self._feed_watchdog()
             if lock.try_acquire():
                 return True
         return False
 
     def run(self) -> None:
         """Run until stopped; returns when no request is under way, or `STOP_WITHIN_S` later."""
-        self._add_poll(first_after_s=0.0)
+        first_after_s = random.uniform(0.0, self._spread_s)
+        self._add_poll(first_after_s)
         self._scheduler.start()
-        notify(READY="1", STATUS="Running.")
+        notify(READY="1", STATUS=f"Running; the first poll comes in {first_after_s:.0f} seconds.")
         self._watch_clock()
         notify(STOPPING="1", STATUS="Stopping after the request under way.")
         self._scheduler.shutdown(wait=False)
@@ -115,7 +130,7 @@ class Service:
         """
         offset_s = self._offset_s()
         while not self._stop.wait(TICK_S):
-            self._pat_watchdog()
+            self._feed_watchdog()
             moved_s = self._offset_s() - offset_s
             if abs(moved_s) > _STEP_S:
                 _log.warning("wall_clock_set", seconds=round(moved_s))
@@ -123,15 +138,27 @@ class Service:
             if moved_s:
                 offset_s += moved_s
 
-    def _pat_watchdog(self) -> None:
-        """Tell systemd, if it asked to be told, that no pass hangs; else it restarts us."""
-        if "WATCHDOG_USEC" not in os.environ:
+    def _progress(self) -> None:
+        """An attempt was begun or came to its end, however it ended."""
+        self._quiet_ticks = 0
+
+    def _feed_watchdog(self) -> None:
+        """Tell systemd, if it asked to be told, that nothing hangs; else it restarts us.
+
+        Time is counted in ticks of the loop that calls this, not in a clock's seconds: while the
+        machine is suspended nothing can end, and nothing hangs.
+        """
+        self._quiet_ticks += 1
+        self._unfed_ticks += 1
+        if self._feed_every_s is None or self._unfed_ticks * TICK_S < self._feed_every_s:
             return
-        if self._idle.is_set() or self._clock.boot_s() - self._asked_boot_s < _STUCK_S:
+        in_pass = not self._idle.is_set()
+        if not hangs(self._quiet_ticks * TICK_S, self._poll_every_s, in_pass=in_pass):
+            self._unfed_ticks = 0
             notify(WATCHDOG="1")
 
     def _should_stop(self) -> bool:
-        self._asked_boot_s = self._clock.boot_s()
+        self._progress()
         return self._stop.is_set()
 
     def _offset_s(self) -> float:
@@ -159,12 +186,15 @@ class Service:
                 return
             report = self._run_pass(self._should_stop)
             self._wake_early(report.next_look_s)
-            notify(STATUS=status_line(report))
+            notify(STATUS=self._say(report))
         except TillbridgeError as error:
             _log.error("pass_failed", reason=error.message, remedy=error.remedy)
+            notify(STATUS=f"The last pass ended early: {error}")
         except Exception:  # noqa: BLE001  # a bug in one pass must not end the service
             _log.exception("pass_failed_unexpectedly")
+            notify(STATUS="The last pass failed unexpectedly; see the log.")
         finally:
+            self._progress()
             self._idle.set()
 
     def _wake_early(self, after_s: float | None) -> None:
@@ -194,6 +224,15 @@ def status_line(report: PassReport) -> str:
         return f"Connecteam gave no clear answer: {report.delivered.trouble}."
     posted, new = report.delivered.posted, report.new
     return f"Last pass: {new} new sales read, {posted} posted."
+
+
+def _feed_every_s() -> float | None:
+    """How often systemd's watchdog is to be fed; None if there is none."""
+    try:
+        limit_s = int(os.environ["WATCHDOG_USEC"]) / 1e6
+    except (KeyError, ValueError):
+        return None
+    return limit_s / _FEEDS_PER_LIMIT
 
 
 def _scheduler() -> BackgroundScheduler:
