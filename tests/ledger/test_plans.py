@@ -7,11 +7,13 @@ read a large table from its first row to its last.
 import re
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
 from ledger.tools import CITY, HARBOUR, NOON_MS, NOON_S, STATION, Shop, record
+from tillbridge import gauges
 from tillbridge.ledger import (
     corrections,
     locations,
@@ -25,6 +27,7 @@ from tillbridge.ledger import (
 from tillbridge.states import Lane, PartState, SaleState
 
 NOON_DAY = date(2026, 11, 1)
+WATCHED = gauges.Watched({}, 300, 0, 0.8, 10_000, Path("no-tokens"))
 LARGE = {"sale", "part", "batch", "event", "reading"}
 SCAN = re.compile(r"^SCAN (\w+)")
 
@@ -122,6 +125,7 @@ READS = {
     "an idle poll: corrections": corrections.pending,
     "an idle poll: the target": lambda view: targets.base_of(view, targets.get(view, 123)),
     "status": status.of_locations,
+    "health": lambda view: gauges.of_places(view, WATCHED, NOON_MS),
     "quarantine list": status.quarantined,
     "doubts list": status.doubts,
     "given up": lambda view: targets.abandoned(view, targets.get(view, 123)),

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tillbridge import backfill as engine
+from tillbridge.cli.checkup import Checkup, for_a_person
 from tillbridge.cli.estimate import dry_run as show_plan
 from tillbridge.cli.options import Common, counted, print_json, say
 from tillbridge.cli.service import say_posting_trouble
@@ -16,7 +17,6 @@ from tillbridge.clock import SystemClock
 from tillbridge.config import Config
 from tillbridge.days import local_date
 from tillbridge.errors import UsageError
-from tillbridge.ledger.status import needs_person
 from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
 from tillbridge.recording import Delivered
@@ -52,7 +52,7 @@ def backfill(
             else:
                 say("A running tillbridge posts what is read here, behind its live sales.")
             state = _carry(bridge, histories, stopper)
-        return _finish(bridge, state, stopper, as_json=as_json)
+        return _finish(common, bridge, state, stopper, as_json=as_json)
     finally:
         bridge.close()
         ledger.close()
@@ -107,14 +107,17 @@ def _post_rest(
         show("Posting")
 
 
-def _finish(bridge: Bridge, state: engine.Progress, stopper: Stopper, *, as_json: bool) -> int:
+def _finish(
+    common: Common, bridge: Bridge, state: engine.Progress, stopper: Stopper, *, as_json: bool
+) -> int:
     for error in state.errors:
         say(str(error))
     code = max((error.exit_code for error in state.errors), default=0)
     posting = 0
     if not stopper():
         posting = say_posting_trouble(state.delivered, bridge.ledger, posts=bridge.lock.is_held)
-    attention = needs_person(bridge.ledger)
+    checkup = Checkup(bridge.config, bridge.ledger, bridge.clock)
+    attention = for_a_person(checkup.findings(), common.program)
     for sentence in attention:
         say(sentence)
     code = posting if posting == 77 else code or posting or (3 if attention else 0)

@@ -1,4 +1,4 @@
-"""What the ledger can tell about itself, for `status` and for exit codes. Reads only."""
+"""What the ledger can tell about itself, for `status` and the lists. Reads only."""
 
 from typing import Any
 
@@ -7,7 +7,6 @@ from sqlalchemy import Connection, select
 from tillbridge.days import from_epoch_ms
 from tillbridge.ledger import counts, locations, targets
 from tillbridge.ledger.schema import part, sale
-from tillbridge.ledger.store import Ledger
 from tillbridge.states import PartState, SaleState
 
 _COUNTED = ("posted", "waiting", "sending", "in_doubt", "held", "quarantined", "skipped",
@@ -38,29 +37,6 @@ def _of_location(view: Connection, row: locations.LocationRow) -> dict[str, Any]
         "stop": target.stop if target else None,
         "stop_reason": target.stop_reason if target else None,
     }
-
-
-def needs_person(ledger: Ledger) -> list[str]:
-    """One plain sentence for each thing that only a person can put right."""
-    with ledger.view() as view:
-        return [sentence for row in of_locations(view) for sentence in _sentences(row)]
-
-
-def _sentences(row: dict[str, Any]) -> list[str]:
-    found = []
-    if row["quarantined"]:
-        found.append(
-            f"{row['name']}: {row['quarantined']} sales are set aside because they cannot be sent "
-            "as they are. See `tillbridge quarantine list`."
-        )
-    if row["held"]:
-        found.append(
-            f"{row['name']}: {row['held']} sales may or may not be in Connecteam, and only a "
-            "person can tell. See `tillbridge doubts list`."
-        )
-    if row["stop"]:
-        found.append(f"{row['name']}: nothing is posted: {row['stop_reason']}.")
-    return found
 
 
 def quarantined(view: Connection) -> list[dict[str, Any]]:
