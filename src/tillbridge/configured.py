@@ -3,7 +3,8 @@
 Only this module and `wiring` know both the configuration and the parts; the parts know neither.
 """
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import time, timedelta
 from pathlib import Path
 
 from tillbridge import __version__
@@ -14,6 +15,7 @@ from tillbridge.gauges import Watched
 from tillbridge.ledger.upkeep import Retention
 from tillbridge.mapper import Rules
 from tillbridge.policy import TargetPolicy
+from tillbridge.reconcile.nightly import NightPlan
 from tillbridge.windows import Bounds, Rescan
 
 DEFAULT_MINUTE_LIMIT = 100
@@ -107,6 +109,24 @@ def watched_of(config: Config, tokens: Path) -> Watched:
         config.connecteam.day_limit or DEFAULT_DAY_LIMIT,
         tokens,
     )
+
+
+def night_of(config: Config, ids: Mapping[int, int]) -> NightPlan:
+    """The nightly comparison; `ids` are the ledger's, by Lightspeed id."""
+    back_days = max(1, round(config.reconcile.back / 86_400))
+    at = {
+        ids[place.lightspeed_id]: _after_cutoff(config.reconcile.at, place.day_starts_at)
+        for place in config.locations
+        if place.enabled
+    }
+    return NightPlan(at, back_days, repairs=config.reconcile.repair == "exclusive")
+
+
+def _after_cutoff(at: time, cutoff: time) -> time:
+    """The time itself, or a quarter of an hour after the cut-off if that is later."""
+    least = cutoff.hour * 60 + cutoff.minute + 15
+    minute = max(at.hour * 60 + at.minute, least if least < 24 * 60 else 0)
+    return time(minute // 60, minute % 60)
 
 
 def shares_of(config: Config) -> Shares:

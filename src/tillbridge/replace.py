@@ -35,6 +35,11 @@ _log = get_logger("tillbridge.replace")
 LONGEST_S = 15 * 86_400
 """A longer window is not replaced: it would take out weeks of sales for one request."""
 
+NOT_TODAY = "today's quota does not cover it"
+NO_BASE = "its totals have yet to be looked at"
+WILL_PASS = (NOT_TODAY, NO_BASE)
+"""Refusals for now only: nothing is held for them, since waiting ends them."""
+
 Reread = Callable[[int, Period], bool]
 """Reads Lightspeed again for a Connecteam location and a period; whether it was read to the end."""
 
@@ -118,6 +123,13 @@ class Replacer:
             )  # fmt: skip
         return refusal
 
+    def refusal(self, key: int, stamp_s: int) -> str | None:
+        """Why a person may not have the window around a stamp replaced; None if it is allowed."""
+        left_today = self._account.left_today()
+        with self._ledger.view() as view:
+            first_s, last_s = removals.attempted_span(view, key, stamp_s, stamp_s)
+            return self._refusal(view, key, first_s, last_s, left_today)
+
     def _refusal(
         self, commit: Connection, key: int, first_s: int, last_s: int, left_today: int
     ) -> str | None:
@@ -131,13 +143,15 @@ class Replacer:
         if set(row.foreign_days or ()) & {day.isoformat() for day in days}:
             return "others wrote there on those days"
         base = targets.base_of(commit, row)
-        if base is None or any(day not in base[1] for day in days):
+        if base is None:
+            return NO_BASE
+        if any(day not in base[1] for day in days):
             return "those days lie outside the days that are being watched"
         held = sales.count_between(commit, key, first_s, last_s)
         needed = 3 + held // MAX_ROWS + 2
-        if left_today < needed:
-            return "today's quota does not cover it"
-        return None
+        if needed > self._account.day_share():
+            return "it takes more requests than a day's quota has"
+        return NOT_TODAY if left_today < needed else None
 
     def step(self, reread: Reread) -> float | None:
         """Take every replacement as far as it can go now.

@@ -22,6 +22,7 @@ from tillbridge.ledger import locations
 from tillbridge.ledger.store import Ledger
 from tillbridge.log import get_logger
 from tillbridge.reader import Reader, Source, Task
+from tillbridge.reconcile.repairing import Repairer
 from tillbridge.recording import Delivered, Recorder
 from tillbridge.replace import Replacer
 from tillbridge.settle import Settled, Settler
@@ -92,6 +93,7 @@ class Writers:
     bases: Bases
     delivery: Delivery
     learner: Learner
+    repairer: Repairer
 
 
 class Pass:
@@ -141,10 +143,11 @@ class Pass:
                 with each pass and never be read.
         """
         report = PassReport()
+        begun_s = self._clock.boot_s()
         self.read(report, should_stop)
         until_s = self._clock.boot_s() + post_for_s
         self.post(report, lambda: should_stop() or self._clock.boot_s() >= until_s)
-        _log_pass(report)
+        _log_pass(report, self._clock.boot_s() - begun_s)
         return report
 
     def post(self, report: PassReport, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -159,6 +162,7 @@ class Pass:
         report.settled = does.settler.settle()
         waits = [report.settled.next_look_s, does.replacer.step(self._reread)]
         waits.append(does.corrector.step(should_stop))
+        waits.append(does.repairer.step(should_stop))
         does.bases.verify()
         delivered = does.delivery.run(should_stop, patient=self._patient)
         delivered.add_earlier(report.delivered)
@@ -254,7 +258,7 @@ class Pass:
         return Task(plan.source, period, Lane.LIVE, when_done)
 
 
-def _log_pass(report: PassReport) -> None:
+def _log_pass(report: PassReport, seconds: float) -> None:
     """One canonical line per pass; quiet passes say so at debug level only."""
     busy = report.new or report.changed or report.delivered.requests or report.read_errors
     log = _log.info if busy else _log.debug
@@ -264,4 +268,5 @@ def _log_pass(report: PassReport) -> None:
         requests=report.delivered.requests, doubts=report.delivered.doubts,
         landed=report.settled.landed, not_landed=report.settled.not_landed,
         read_errors=len(report.read_errors), quota_wait_s=report.delivered.quota_wait_s,
+        seconds=round(seconds, 1),
     )  # fmt: skip

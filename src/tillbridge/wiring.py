@@ -18,6 +18,7 @@ from tillbridge.clock import Clock
 from tillbridge.config import Config, Location
 from tillbridge.configured import (
     bounds_of,
+    night_of,
     rescans_of,
     rules_of,
     shares_of,
@@ -45,6 +46,8 @@ from tillbridge.neighbours import account_name
 from tillbridge.policy import DoubtPolicy
 from tillbridge.reader import Reader, Source
 from tillbridge.readings import Readings
+from tillbridge.reconcile.assembly import Means, assemble
+from tillbridge.reconcile.whole_days import Place
 from tillbridge.recording import Recorder
 from tillbridge.replace import Replacer
 from tillbridge.secrets import resolve
@@ -184,9 +187,11 @@ def lightspeed_client(
     environ: Mapping[str, str],
     clock: Clock,
     transports: Transports = Transports(),
+    tokens: Authenticator | None = None,
 ) -> LightspeedClient:
-    """Lightspeed's side."""
+    """Lightspeed's side; with this sign-in, or one of its own."""
     section = config.lightspeed
+    tokens = tokens or authenticator(config, ledger_path, environ, clock, transports.token)
     http = Http(
         section.addresses.api_url,
         timeouts=Timeouts(min(10.0, section.timeout), section.timeout),
@@ -194,8 +199,27 @@ def lightspeed_client(
         user_agent=user_agent(config.name),
         transport=transports.lightspeed,
     )
-    tokens = authenticator(config, ledger_path, environ, clock, transports.token)
     return LightspeedClient(http, tokens, clock, random.Random())
+
+
+def lightspeed_looks_once(
+    config: Config,
+    ledger_path: Path,
+    environ: Mapping[str, str],
+    clock: Clock,
+    observer: Observer,
+) -> LightspeedClient:
+    """Lightspeed's side for a check: each read is tried once, and each exchange is counted."""
+    section = config.lightspeed
+    http = Http(
+        section.addresses.api_url,
+        timeouts=Timeouts(min(10.0, section.timeout), section.timeout),
+        max_connections=1,
+        user_agent=user_agent(config.name),
+        observer=observer,
+    )
+    tokens = authenticator(config, ledger_path, environ, clock, observer=observer)
+    return LightspeedClient(http, tokens, clock, random.Random(), most_tries=1)
 
 
 class Bridge:
@@ -252,6 +276,7 @@ class Bridge:
         readings = Readings(ledger, self.account, currencies)
         bases = Bases(ledger, self.account, readings, self.policies, doubts, self.alarms)
         replacer = Replacer(ledger, self.account, self.policies, doubts, self.alarms)
+        self.replacer = replacer
         corrector = Corrector(ledger, self.account, self.policies, doubts, replacer, self.alarms)
         self.settler = Settler(
             ledger, self.account, readings, self.policies, doubts, replacer, self.alarms
@@ -271,9 +296,19 @@ class Bridge:
             self._note_intent,
         )
         learner = Learner(ledger, self.account, readings, self.policies)
+        places = [Place(self.sources[p.name], bounds_of(p)) for p in config.locations if p.enabled]
+        self.keeping = assemble(
+            Means(ledger, self.account, readings, pages, clock, self.alarms, self._executor,
+                  config.lightspeed.max_concurrency, corrector, replacer),
+            self.policies,
+            places,
+            doubts,
+            night_of(config, {s.lightspeed_id: s.id for s in self.sources.values()}),
+        )  # fmt: skip
         self._writers = Writers(
-            self.settler, recorder, replacer, corrector, bases, self.delivery, learner
-        )
+            self.settler, recorder, replacer, corrector, bases, self.delivery, learner,
+            self.keeping.repairer,
+        )  # fmt: skip
 
     def _register(self) -> dict[str, Source]:
         """Make the ledger know the locations; by name."""

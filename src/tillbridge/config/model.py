@@ -14,6 +14,7 @@ from tillbridge.config.sections import (
     Doubt,
     Ledger,
     Mapping,
+    Reconcile,
     Section,
     ServiceCharge,
     Sync,
@@ -125,6 +126,9 @@ class Config(Section):
     sync: Sync = Field(default=Sync(), description="How often, and how far back, sales are read.")
     doubt: Doubt = Field(
         default=Doubt(), description="What happens where Connecteam's answer was lost."
+    )
+    reconcile: Reconcile = Field(
+        default=Reconcile(), description="The comparison of whole days, every night."
     )
     mapping: Mapping = Field(default=Mapping(), description="What a sale becomes.")
     alarms: Alarms = Field(

@@ -5,6 +5,7 @@ for the person who edits the file. Names are those of the file; durations are se
 Nothing here compares two keys (see `checks`).
 """
 
+from datetime import time
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
@@ -137,6 +138,23 @@ class Doubt(Section):
         description="What to do where the totals do not tell whether sales arrived. hold: a "
         "person decides. replace: delete the period at Connecteam and post it again; only at "
         "locations that are `exclusive`.",
+    )
+
+
+class Reconcile(Section):
+    at: TimeOfDay = Field(
+        default=time(6),
+        description="When the last days are compared each night, local time of each location. "
+        "Not before `day_starts_at` and a quarter of an hour.",
+    )
+    back: PositiveSeconds = Field(
+        default=691_200.0, description="How far back the nightly comparison reaches."
+    )
+    repair: Literal["never", "exclusive"] = Field(
+        default="never",
+        description="Whether differences are put right without being asked. exclusive: at "
+        "locations that are `exclusive`. A person can ask for it anywhere: "
+        "`tillbridge reconcile --repair`.",
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from tillbridge.days import utc_date
 from tillbridge.ledger import events
@@ -20,6 +20,12 @@ Totals = Mapping[date, int]
 ONE_DAY = timedelta(days=1)
 
 
+_HERE = target.c.connecteam_id == bindparam("b_id")
+_GET = select(target).where(_HERE)
+_SET = update(target).where(_HERE)
+_ACKNOWLEDGE = _SET.values(acknowledged=target.c.acknowledged + bindparam("b_amount"))
+
+
 def register(commit: Connection, connecteam_id: int) -> None:
     """Make sure that the location has a row."""
     if get(commit, connecteam_id) is None:
@@ -27,7 +33,7 @@ def register(commit: Connection, connecteam_id: int) -> None:
 
 
 def get(view: Connection, connecteam_id: int) -> TargetRow | None:
-    return view.execute(select(target).where(target.c.connecteam_id == connecteam_id)).one_or_none()
+    return view.execute(_GET, {"b_id": connecteam_id}).one_or_none()
 
 
 def every(view: Connection) -> Sequence[TargetRow]:
@@ -35,7 +41,8 @@ def every(view: Connection) -> Sequence[TargetRow]:
 
 
 def set_values(commit: Connection, connecteam_id: int, **values: Any) -> None:  # noqa: ANN401
-    commit.execute(update(target).where(target.c.connecteam_id == connecteam_id).values(**values))
+    """Change columns to plain values."""
+    commit.execute(_SET, {"b_id": connecteam_id, **values})
 
 
 def touch(commit: Connection, connecteam_id: int, first_created: int, last_created: int) -> None:
@@ -53,14 +60,16 @@ def touch(commit: Connection, connecteam_id: int, first_created: int, last_creat
 
 def acknowledge(commit: Connection, connecteam_id: int, amount: int, now: Moment) -> None:
     """Count an acknowledged write (a delete is negative), and begin its maturing anew."""
-    set_values(
-        commit,
-        connecteam_id,
-        acknowledged=target.c.acknowledged + amount,
-        acked_boot_s=now.boot_s,
-        boot_id=now.boot_id,
-        verdict=None,
-        verdict_boot_s=None,
+    commit.execute(
+        _ACKNOWLEDGE,
+        {
+            "b_id": connecteam_id,
+            "b_amount": amount,
+            "acked_boot_s": now.boot_s,
+            "boot_id": now.boot_id,
+            "verdict": None,
+            "verdict_boot_s": None,
+        },
     )
 
 
@@ -105,11 +114,12 @@ def totals_of(row: TargetRow) -> dict[date, int]:
 
 def set_base(commit: Connection, connecteam_id: int, reading_id: int, now: Moment) -> None:
     """From here on, later readings are compared with this one."""
+    newest = commit.execute(select(func.coalesce(func.max(part.c.id), 0))).scalar_one()
     set_values(
         commit,
         connecteam_id,
         base_id=reading_id,
-        base_part_id=select(func.coalesce(func.max(part.c.id), 0)).scalar_subquery(),
+        base_part_id=newest,
         acknowledged=0,
         totals_differ=False,
         span_first=None,
@@ -188,6 +198,16 @@ def note_foreign(commit: Connection, connecteam_id: int, days: Sequence[date]) -
     known = set(row.foreign_days or ())
     known |= {day.isoformat() for day in days}
     set_values(commit, connecteam_id, foreign_days=sorted(known))
+
+
+def note_foreign_amounts(commit: Connection, connecteam_id: int, amounts: Totals) -> None:
+    """Remember what others were found to have there, by day, in minor units."""
+    row = _row(commit, connecteam_id)
+    known = dict(row.foreign_amounts or {})
+    known |= {day.isoformat(): amount for day, amount in amounts.items()}
+    oldest = (max(amounts) - timedelta(days=400)).isoformat() if amounts else ""
+    kept = {day: amount for day, amount in sorted(known.items()) if day >= oldest}
+    set_values(commit, connecteam_id, foreign_amounts=kept)
 
 
 def _row(view: Connection, connecteam_id: int) -> TargetRow:

@@ -213,19 +213,16 @@ def compare(
     totals: Mapping[date, int] | None,
     remainders: Mapping[date, Sequence[Cause]],
     stamp_day: Callable[[int], date],
-    *,
-    sources: int = 1,
 ) -> list[DayFigures]:
     """The figures of these days at one Connecteam location.
 
     Args:
         days: which, in order.
         entries: every sale that belongs to one of them, by business day or by stamp.
-        reported: what Lightspeed says of each; a day that could not be read is missing.
+        reported: what Lightspeed says of each; a day that could not be read everywhere is missing.
         totals: Connecteam's; None if they could not be read.
         remainders: what the totals hold beyond the ledger, named; see `remainder`.
         stamp_day: Connecteam's calendar day of epoch seconds.
-        sources: how many Lightspeed locations feed it: a day is known only if all were read.
     """
     by_day: dict[date, list[Entry]] = defaultdict(list)
     by_stamp: dict[date, list[Entry]] = defaultdict(list)
@@ -239,7 +236,7 @@ def compare(
             day,
             by_day[day],
             by_stamp[day],
-            reported.get(day, ()) if len(reported.get(day, ())) == sources else (),
+            reported.get(day, ()),
             None if totals is None else totals.get(day),
             remainders.get(day, ()),
             stamp_day,
