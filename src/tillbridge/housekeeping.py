@@ -54,7 +54,7 @@ class Housekeeper:
                 self._ledger.compact(_FREE_PAGES)
                 self._due_boot_s = self._clock.boot_s() + EVERY_S
         except TillbridgeError as error:
-            _log.debug("housekeeping_failed", reason=error.message)
+            _log.warning("housekeeping_failed", reason=error.message)
             self._due_boot_s = self._clock.boot_s() + EVERY_S
             return 0
         if gone:

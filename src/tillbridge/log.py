@@ -18,6 +18,8 @@ from urllib.parse import quote, quote_plus
 
 import structlog
 
+from tillbridge.journal import JournalHandler, is_journal
+
 _HIDDEN = "[hidden]"
 _MIN_SECRET_CHARS = 4  # shorter ones would hide half of every line
 _MAX_SECRETS = 800
@@ -92,7 +94,8 @@ def _redact_event(
 
 
 def configure_logging(level: str | None = None, *, json: bool | None = None) -> None:
-    """Send all log lines, ours and the libraries', to standard error.
+    """Send all log lines, ours and the libraries', to standard error, or to systemd's journal if
+    that is where standard error leads.
 
     Args:
         level: a level's name; `TILLBRIDGE_LOG_LEVEL`, else info, where it is left out.
@@ -100,7 +103,8 @@ def configure_logging(level: str | None = None, *, json: bool | None = None) -> 
     """
     name = (level or os.environ.get("TILLBRIDGE_LOG_LEVEL") or "info").upper()
     number = logging.getLevelNamesMapping().get(name, logging.INFO)
-    as_json = not sys.stderr.isatty() if json is None else json
+    to_journal = json is None and is_journal(os.environ)
+    as_json = to_journal or (not sys.stderr.isatty() if json is None else json)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -113,7 +117,7 @@ def configure_logging(level: str | None = None, *, json: bool | None = None) -> 
         if as_json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = JournalHandler() if to_journal else logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

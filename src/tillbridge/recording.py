@@ -257,7 +257,7 @@ class Recorder:
                 done.doubts += 1
                 done.trouble = why
                 done.halted = done.doubts >= _MAX_DOUBTS
-                self._say_doubt(batch, why)
+                self._say_doubt(batch, why, request_id)
             case outcome.CredentialsNotAccepted(why):
                 self.note_refused(done, why)
             case outcome.LocationsRefused(keys, why):
@@ -279,11 +279,11 @@ class Recorder:
             "names it, and restart tillbridge.",
         )
 
-    def _say_doubt(self, batch: Batch, why: str) -> None:
+    def _say_doubt(self, batch: Batch, why: str, request_id: str | None) -> None:
         for part in batch.parts:
             _log.warning(
                 "not_confirmed", location=self._policies[part.location_id].name,
-                sales=len(part.rows), reason=why,
+                sales=len(part.rows), reason=why, request_id=request_id,
                 note="Connecteam's totals will show what became of them; nothing is sent twice.",
             )  # fmt: skip
 

@@ -235,7 +235,7 @@ class Authenticator:
         self._unsaved = (replaces, state)
         self._file.write(state)
         self._unsaved = None
-        _log.info(
+        _log.debug(
             "lightspeed_sign_in_renewed", host=self._address.host, lifetime_s=answer.expires_in
         )
         return answer.access_token
