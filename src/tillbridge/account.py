@@ -4,7 +4,7 @@ The gate's figures live in the ledger, so that all processes on it share them.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -74,6 +74,11 @@ class Account:
         now_ms = epoch_ms(self._clock.now())
         mine = self.shares.allowed(day, Purpose.LIVE) - day.used(now_ms)
         return mine if day.remaining is None else min(mine, day.remaining)
+
+    def day_share(self) -> int:
+        """Requests that this program may send in a whole day."""
+        day = next(window for window in self.windows() if window.name == "day")
+        return self.shares.allowed(day, Purpose.LIVE)
 
     def useful_wait_s(self) -> float:
         """How long sales should wait for company: not at all on the larger plans; on the smallest
@@ -146,8 +151,8 @@ class Account:
         return [_window(row) for row in stored]
 
     def _save(self, commit: Connection, windows: list[Window]) -> None:
-        rows = [asdict(window) for window in windows]
-        quotas.save(commit, [{_COLUMNS.get(key, key): row[key] for key in row} for row in rows])
+        rows = [{_COLUMNS.get(n, n): getattr(window, n) for n in _NAMES} for window in windows]
+        quotas.save(commit, rows)
 
 
 def _say_others(before: list[Window], after: list[Window]) -> None:
@@ -166,5 +171,6 @@ def _window(row: Mapping[str, Any]) -> Window:
     return Window(**{**facts, "recent": row["recent"] or ()})
 
 
+_NAMES = tuple(field.name for field in fields(Window))
 _COLUMNS = {"name": "window"}
 _FIELDS = {"window": "name"}

@@ -6,6 +6,8 @@ from sqlalchemy import Connection, insert, or_, select
 
 from tillbridge.ledger.schema import event
 
+_NOTE = insert(event)
+
 
 def note(commit: Connection, at_ms: int, name: str, **values: Any) -> None:  # noqa: ANN401
     """Add one event.
@@ -18,7 +20,7 @@ def note(commit: Connection, at_ms: int, name: str, **values: Any) -> None:  # n
     """
     columns = {key: values.pop(key) for key in list(values) if key in event.c}
     columns.setdefault("detail", values or None)
-    commit.execute(insert(event).values(at_ms=at_ms, name=name, **columns))
+    commit.execute(_NOTE, {"at_ms": at_ms, "name": name, **columns})
 
 
 def of_sale(view: Connection, sale_id: int, part_ids: list[int]) -> list[dict[str, Any]]:

@@ -5,9 +5,10 @@ one, or the other way round; the till's own number and the opening time then tel
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from tillbridge.ledger.schema import sale
+from tillbridge.ledger.statements import among, listed
 from tillbridge.record import FISC_PREFIX, Record
 
 KnownRow = Row[*tuple[Any, ...]]
@@ -29,40 +30,47 @@ known = select(
 )
 """What must be known of a sale to compare it with a new report."""
 
+_HERE = sale.c.location_id == bindparam("b_location")
+# ';' follows ':' in ASCII: the range holds just the keys made of a till's number.
+_KEYS = (_HERE, sale.c.reference >= FISC_PREFIX, sale.c.reference < "fisc;")
+_NAMED = known.where(_HERE, among(sale.c.reference, "b_references"))
+_NUMBERED = known.where(_HERE, among(sale.c.fisc_id, "b_numbers"))
+_KEYLESS = known.where(*_KEYS, among(sale.c.fisc_id, "b_numbers"))
+_ANY_KEYLESS = select(sale.c.id).where(*_KEYS).limit(1)
+
 
 def find_known(
     commit: Connection, location_id: int, records: dict[str, Record]
 ) -> dict[str, KnownRow]:
     """The ledger's rows for these sales, by the reference that the records use."""
-    here = known.where(sale.c.location_id == location_id)
-    rows = commit.execute(here.where(sale.c.reference.in_(list(records))))
+    rows = commit.execute(_NAMED, {"b_location": location_id, "b_references": listed(records)})
     found: dict[str, KnownRow] = {row.reference: row for row in rows}
     missing = [record for ref, record in records.items() if ref not in found and record.fisc_id]
     nameless = [record for record in missing if _is_keyless(record.reference)]
     if nameless:
-        found.update(_nameless(commit, here, nameless))
+        found.update(_nameless(commit, location_id, nameless))
     named = [record for record in missing if record not in nameless]
     if named:
-        found.update(_named(commit, here, named))
+        found.update(_named(commit, location_id, named))
     return found
 
 
 def _nameless(
-    commit: Connection, here: Select[Any], records: Sequence[Record]
+    commit: Connection, location_id: int, records: Sequence[Record]
 ) -> dict[str, KnownRow]:
     """Reports without a reference of sales that are known, with or without one."""
-    rows = commit.execute(here.where(sale.c.fisc_id.in_([r.fisc_id for r in records])))
+    rows = _numbered(commit, location_id, {r.fisc_id for r in records if r.fisc_id})
     by_account = {(row.fisc_id, row.opened_ms): row for row in rows}
     matches = {r.reference: by_account.get((r.fisc_id, r.opened_ms)) for r in records}
     return {reference: row for reference, row in matches.items() if row is not None}
 
 
-def _named(commit: Connection, here: Select[Any], records: Sequence[Record]) -> dict[str, KnownRow]:
+def _named(commit: Connection, location_id: int, records: Sequence[Record]) -> dict[str, KnownRow]:
     """Reports with a reference of sales that came without one before: they have it from now on."""
     # A till that was reset uses its numbers again, so one page may hold a number twice.
     by_account = {(record.fisc_id, record.opened_ms): record for record in records}
     found: dict[str, KnownRow] = {}
-    for row in _without_reference(commit, here, records):
+    for row in _without_reference(commit, location_id, records):
         same = by_account.get((row.fisc_id, row.opened_ms))
         if same is not None:
             commit.execute(update(sale).where(sale.c.id == row.id).values(reference=same.reference))
@@ -71,12 +79,17 @@ def _named(commit: Connection, here: Select[Any], records: Sequence[Record]) -> 
 
 
 def _without_reference(
-    commit: Connection, here: Select[Any], records: Sequence[Record]
+    commit: Connection, location_id: int, records: Sequence[Record]
 ) -> Sequence[KnownRow]:
-    # ';' follows ':' in ASCII: the range holds just the keys made of a till's number.
-    keys = here.where(sale.c.reference >= FISC_PREFIX, sale.c.reference < "fisc;")
-    numbers = {record.fisc_id for record in records}
-    return commit.execute(keys.where(sale.c.fisc_id.in_(numbers))).all()
+    if commit.execute(_ANY_KEYLESS, {"b_location": location_id}).first() is None:
+        return []
+    numbers = listed({record.fisc_id for record in records if record.fisc_id})
+    return commit.execute(_KEYLESS, {"b_location": location_id, "b_numbers": numbers}).all()
+
+
+def _numbered(commit: Connection, location_id: int, numbers: set[str]) -> Sequence[KnownRow]:
+    parameters = {"b_location": location_id, "b_numbers": listed(numbers)}
+    return commit.execute(_NUMBERED, parameters).all()
 
 
 def _is_keyless(reference: str) -> bool:
@@ -92,13 +105,11 @@ def unclear(
     Returns:
         {reference of the record: the rows that it may be}.
     """
-    here = known.where(sale.c.location_id == location_id)
     numbered = [record for record in records if record.fisc_id]
     blind = [record for record in numbered if record.opened_ms is None]
-    rows = list(_without_reference(commit, here, numbered)) if numbered else []
+    rows = list(_without_reference(commit, location_id, numbered)) if numbered else []
     if blind:
-        numbers = {record.fisc_id for record in blind}
-        rows += commit.execute(here.where(sale.c.fisc_id.in_(numbers))).all()
+        rows += _numbered(commit, location_id, {r.fisc_id for r in blind if r.fisc_id})
     found: dict[str, list[KnownRow]] = {}
     for record in numbered:
         for row in rows:

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from tillbridge.errors import ConfigError, Problem
 from tillbridge.ledger import counts, events, targets
-from tillbridge.ledger.schema import backfill, location, rescan, sale
-from tillbridge.states import UNSENT, SaleState
+from tillbridge.ledger.schema import backfill, correction, location, part, removal, rescan, sale
+from tillbridge.states import OPEN_PART_STATES, UNSENT, PartState, SaleState
 
 LocationRow = Row[*tuple[Any, ...]]
+
+_GET = select(location).where(location.c.id == bindparam("b_id"))
+_EVERY = select(location).order_by(location.c.id)
+_MOVE_BACKFILL = update(backfill).where(backfill.c.id == bindparam("b_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,59 @@ def _moved(place: Identity, row: LocationRow) -> Problem:
         f"locations ({place.name}).connecteam_id",
         f"was {row.connecteam_id} and is now {place.connecteam_id}, but sales of this location "
         f"have already been carried to {row.connecteam_id}.",
-        f"Put {row.connecteam_id} back; to move the location, use another [ledger] path with a "
-        "new start date.",
+        f"Put {row.connecteam_id} back; or stop the service and see with `tillbridge rules` what "
+        "moving it means, and move it with `tillbridge rules --apply`.",
     )
+
+
+def move(commit: Connection, place: Identity, now_ms: int) -> bool:
+    """Let a location feed another Connecteam location from now on, at a person's word.
+
+    What is not at Connecteam yet goes there; what is stays where it is, until it is taken back.
+
+    Returns:
+        Whether that changed anything.
+    """
+    row = by_lightspeed_id(commit, place.lightspeed_id)
+    if row is None or row.connecteam_id == place.connecteam_id:
+        return False
+    targets.register(commit, place.connecteam_id)
+    commit.execute(
+        update(sale)
+        .where(sale.c.location_id == row.id, sale.c.state.in_(UNSENT))
+        .values(connecteam_id=place.connecteam_id)
+    )
+    commit.execute(
+        update(location).where(location.c.id == row.id).values(connecteam_id=place.connecteam_id)
+    )
+    events.note(
+        commit, now_ms, "location_moved", location_id=row.id,
+        connecteam_id=place.connecteam_id, before=row.connecteam_id,
+    )  # fmt: skip
+    return True
+
+
+def left_behind(view: Connection) -> dict[int, LocationRow]:
+    """Connecteam locations with something of ours still to be done or decided, each with a
+    location that has or had it; more than those that are fed now, after a location moved.
+    """
+    pending = select(correction.c.sale_id)
+    open_parts = select(part.c.id).where(part.c.state.in_((*OPEN_PART_STATES, PartState.HELD)))
+    undecided = (
+        sale.c.id.in_(pending),
+        sale.c.part_id.in_(open_parts),
+        sale.c.state == SaleState.WAITING,
+    )
+    found: dict[int, int] = {}
+    for condition in undecided:
+        query = select(sale.c.connecteam_id, func.min(sale.c.location_id)).where(condition)
+        found |= {row[0]: row[1] for row in view.execute(query.group_by(sale.c.connecteam_id))}
+    blocked = select(removal.c.connecteam_id, sale.c.location_id).join(
+        sale, sale.c.id == removal.c.sale_id
+    )
+    for row in view.execute(blocked.where(removal.c.state.in_(("wanted", "planned")))):
+        found.setdefault(row[0], row[1])
+    return {key: get(view, location_id) for key, location_id in found.items()}
 
 
 def _has_history(view: Connection, location_id: int) -> bool:
@@ -110,11 +164,11 @@ def by_lightspeed_id(view: Connection, lightspeed_id: int) -> LocationRow | None
 
 
 def get(view: Connection, location_id: int) -> LocationRow:
-    return view.execute(select(location).where(location.c.id == location_id)).one()
+    return view.execute(_GET, {"b_id": location_id}).one()
 
 
 def every(view: Connection) -> Sequence[LocationRow]:
-    return view.execute(select(location).order_by(location.c.id)).all()
+    return view.execute(_EVERY).all()
 
 
 def move_cursor(commit: Connection, location_id: int, to_ms: int, now_ms: int) -> None:
@@ -204,6 +258,4 @@ def begin_backfill(
 
 
 def move_backfill(commit: Connection, backfill_id: int, cursor_ms: int, *, done: bool) -> None:
-    commit.execute(
-        update(backfill).where(backfill.c.id == backfill_id).values(cursor_ms=cursor_ms, done=done)
-    )
+    commit.execute(_MOVE_BACKFILL, {"b_id": backfill_id, "cursor_ms": cursor_ms, "done": done})

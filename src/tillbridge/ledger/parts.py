@@ -5,15 +5,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, null, or_, select, update
 
 from tillbridge.batcher import Batch, Part, is_sound
 from tillbridge.ledger import counts, events
 from tillbridge.ledger.schema import batch as batch_table
 from tillbridge.ledger.schema import location, part, sale
+from tillbridge.ledger.statements import Bulk, among, listed
 from tillbridge.states import OPEN_PART_STATES, PartState, SaleState
 
 PartRow = Row[*tuple[Any, ...]]
+
+
+_open = or_(*(part.c.state == state for state in OPEN_PART_STATES))
+_OPEN = select(part).where(_open).order_by(part.c.id)
+_OPEN_HERE = _OPEN.where(part.c.connecteam_id == bindparam("b_target"))
+_GET = select(part).where(part.c.id == bindparam("b_part"))
+_CHANGE = update(part).where(part.c.id == bindparam("b_part"))
+_SEND = (
+    update(sale)
+    .where(among(sale.c.id, "b_ids"), sale.c.state == SaleState.WAITING)
+    .values(state=SaleState.SENDING, part_id=bindparam("b_part"))
+)
+_READ_BACK = select(func.count(), func.sum(sale.c.amount), func.sum(sale.c.revision)).where(
+    sale.c.part_id == bindparam("b_part"), sale.c.state == SaleState.SENDING
+)
+_END = update(batch_table).where(batch_table.c.id == bindparam("b_batch"))
+_INSERT = {table.name: insert(table) for table in (batch_table, part)}
+_LAST_STARTED = select(batch_table.c.started_ms).order_by(batch_table.c.id.desc()).limit(1)
 
 
 class PlanStale(Exception):
@@ -86,17 +105,9 @@ def _begin_part(commit: Connection, batch_id: int, piece: Part, now: Moment) -> 
         boot_id=now.boot_id,
         started_boot_s=now.boot_s,
     )
-    commit.execute(
-        update(sale)
-        .where(sale.c.id.in_(sale_ids), sale.c.state == SaleState.WAITING)
-        .values(state=SaleState.SENDING, part_id=part_id)
-    )
+    commit.execute(_SEND, {"b_ids": listed(sale_ids), "b_part": part_id})
     # Read back what was written: the sum in the part must be the sum of its rows, exactly.
-    count, total, revisions = commit.execute(
-        select(func.count(), func.sum(sale.c.amount), func.sum(sale.c.revision)).where(
-            sale.c.part_id == part_id, sale.c.state == SaleState.SENDING
-        )
-    ).one()
+    count, total, revisions = commit.execute(_READ_BACK, {"b_part": part_id}).one()
     planned = sum(row.revision for row in piece.rows)
     if (count, total, revisions) != (len(sale_ids), piece.total, planned):
         raise PlanStale
@@ -111,10 +122,9 @@ def _begin_part(commit: Connection, batch_id: int, piece: Part, now: Moment) -> 
 
 def open_parts(view: Connection, connecteam_id: int | None = None) -> Sequence[PartRow]:
     """Parts whose outcome is not known yet, at one Connecteam location or everywhere."""
-    query = select(part).where(part.c.state.in_(OPEN_PART_STATES)).order_by(part.c.id)
-    if connecteam_id is not None:
-        query = query.where(part.c.connecteam_id == connecteam_id)
-    return view.execute(query).all()
+    if connecteam_id is None:
+        return view.execute(_OPEN).all()
+    return view.execute(_OPEN_HERE, {"b_target": connecteam_id}).all()
 
 
 def undecided_within(
@@ -131,7 +141,7 @@ def undecided_within(
 
 
 def get(view: Connection, part_id: int) -> PartRow:
-    return view.execute(select(part).where(part.c.id == part_id)).one()
+    return view.execute(_GET, {"b_part": part_id}).one()
 
 
 def find(view: Connection, part_id: int) -> PartRow | None:
@@ -192,24 +202,23 @@ def sources_of(view: Connection, part_id: int, state: SaleState) -> Counter[int]
     return Counter({row[0]: row[1] for row in rows})
 
 
-_ACCEPT = (
+_ACCEPT = Bulk(
     update(sale)
     .where(
-        and_(
-            sale.c.id == bindparam("b_id"),
-            sale.c.part_id == bindparam("b_part"),
-            sale.c.state == SaleState.SENDING,
-        )
+        sale.c.id == bindparam("b_id"),
+        sale.c.part_id == bindparam("b_part"),
+        sale.c.state == bindparam("b_old"),
     )
-    .values(state=SaleState.POSTED, transaction_id=bindparam("b_transaction"), fence=None)
+    .values(state=bindparam("b_new"), transaction_id=bindparam("b_transaction"), fence=null()),
+    ("b_id", "b_part", "b_old", "b_new", "b_transaction"),
 )
+_KNOWN = select(sale.c.transaction_id).where(among(sale.c.transaction_id, "b_ids"))
+_NOTE_POSTED = update(location).where(location.c.id == bindparam("b_id"))
 
 
 def known_ids(view: Connection, transaction_ids: Sequence[str]) -> set[str]:
     """Those of these transaction ids that the ledger has seen before."""
-    rows = view.execute(
-        select(sale.c.transaction_id).where(sale.c.transaction_id.in_(list(transaction_ids)))
-    )
+    rows = view.execute(_KNOWN, {"b_ids": listed(transaction_ids)})
     return {row[0] for row in rows}
 
 
@@ -219,16 +228,13 @@ def post_rows(
     """Rows that Connecteam echoed: {sale id: transaction id}; `sources` are their locations."""
     if not ids:
         return
-    rows = [
-        {"b_id": sale_id, "b_part": part_id, "b_transaction": transaction_id}
-        for sale_id, transaction_id in ids.items()
-    ]
-    changed = commit.execute(_ACCEPT, rows).rowcount
+    old, new = str(SaleState.SENDING), str(SaleState.POSTED)
+    rows = [(sale_id, part_id, old, new, key) for sale_id, key in ids.items()]
+    changed = _ACCEPT.run(commit, rows)
     assert changed == len(rows), (changed, len(rows))
     counts.move(commit, counts.shift(sources, SaleState.SENDING, SaleState.POSTED))
-    commit.execute(
-        update(location).where(location.c.id.in_(set(sources))).values(last_posted_ms=now.wall_ms)
-    )
+    for location_id in sorted(set(sources)):
+        commit.execute(_NOTE_POSTED, {"b_id": location_id, "last_posted_ms": now.wall_ms})
 
 
 def move_rows(
@@ -264,7 +270,7 @@ def set_state(
 ) -> None:
     """Change a part's state, with the event that says so."""
     columns = {key: value for key, value in values.items() if key in part.c}
-    commit.execute(update(part).where(part.c.id == row.id).values(state=state, **columns))
+    commit.execute(_CHANGE, {"b_part": row.id, "state": state, **columns})
     events.note(
         commit, now.wall_ms, f"part_{state}", connecteam_id=row.connecteam_id,
         batch_id=row.batch_id, part_id=row.id, before=row.state, **values,
@@ -273,8 +279,7 @@ def set_state(
 
 def last_started_ms(view: Connection) -> int:
     """When the newest request was begun, wall time; 0 if there was none."""
-    newest = select(batch_table.c.started_ms).order_by(batch_table.c.id.desc()).limit(1)
-    return int(view.execute(newest).scalar_one_or_none() or 0)
+    return int(view.execute(_LAST_STARTED).scalar_one_or_none() or 0)
 
 
 def newest_total(view: Connection, connecteam_id: int) -> int:
@@ -296,14 +301,11 @@ def note_person(commit: Connection, part_id: int, reason: str) -> None:
 def end_batch(
     commit: Connection, batch_id: int, now: Moment, request_id: str | None, reason: str | None
 ) -> None:
-    commit.execute(
-        update(batch_table)
-        .where(batch_table.c.id == batch_id)
-        .values(ended_ms=now.wall_ms, request_id=request_id, reason=reason)
-    )
+    values = {"ended_ms": now.wall_ms, "request_id": request_id, "reason": reason}
+    commit.execute(_END, {"b_batch": batch_id, **values})
 
 
 def _insert(commit: Connection, table: Any, **values: Any) -> int:  # noqa: ANN401
-    key = commit.execute(insert(table).values(**values)).inserted_primary_key
+    key = commit.execute(_INSERT[table.name], values).inserted_primary_key
     assert key is not None
     return int(key[0])

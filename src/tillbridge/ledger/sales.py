@@ -1,5 +1,6 @@
 """Sales in the ledger: taken in once, corrected when they come back changed, read for planning."""
 
+import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from tillbridge.batcher import Row as WaitingRow
 from tillbridge.ledger import counts, events, identity
 from tillbridge.ledger.removals import Purpose
 from tillbridge.ledger.schema import correction, sale
+from tillbridge.ledger.statements import Bulk
 from tillbridge.record import FISC_PREFIX, Record
 from tillbridge.sale import Transaction
 from tillbridge.states import UNSENT, Lane, SaleState
@@ -48,13 +50,20 @@ def take_in(
     return Taken(len(new), changed, len(by_reference) - len(new) - changed, quarantined)
 
 
+_INSERT = Bulk(insert(sale), (*Record._fields, "location_id", "lane", "seen_ms"))
+
+
+def _json(record: Record) -> Any:  # noqa: ANN401  # a column's value
+    return None if record.kept is None else json.dumps(record.kept)
+
+
 def _insert(
     commit: Connection, location_id: int, records: Sequence[Record], lane: Lane, now_ms: int
 ) -> None:
     if not records:
         return
-    extra = {"location_id": location_id, "lane": str(lane), "seen_ms": now_ms}
-    commit.execute(insert(sale), [{**record._asdict(), **extra} for record in records])
+    extra = (location_id, str(lane), now_ms)
+    _INSERT.run(commit, [(*record._replace(kept=_json(record)), *extra) for record in records])
     counts.move(commit, Counter((location_id, record.state) for record in records))
 
 
