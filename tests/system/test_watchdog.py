@@ -71,13 +71,18 @@ def ear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
 
 
 @contextmanager
-def running(one_pass: Pass, poll_s: float = POLL_S, **more: float) -> Iterator[Service]:
+def running(
+    one_pass: Pass, poll_s: float = POLL_S, over: threading.Event | None = None, **more: float
+) -> Iterator[Service]:
+    """A service in a thread; `over` ends its pass, or the service would end this whole process."""
     service = Service(one_pass, poll_s, SystemClock(), **more)  # type: ignore[arg-type]
     thread = threading.Thread(target=service.run)
     thread.start()
     try:
         yield service
     finally:
+        if over is not None:
+            over.set()
         service.stop()
         thread.join(10)
     assert not thread.is_alive()
@@ -104,10 +109,9 @@ def test_a_long_pass_that_takes_its_steps_starves_nothing(ear: Ear):
             should_stop()
         return PassReport()
 
-    with running(long):
+    with running(long, over=over):
         time.sleep(POLL_S + 3 * HANG_S)
         assert ear.fed_within(LIMIT_S)
-        over.set()
 
 
 def test_a_pass_that_hangs_starves_the_watchdog(ear: Ear):
@@ -117,7 +121,7 @@ def test_a_pass_that_hangs_starves_the_watchdog(ear: Ear):
         over.wait()
         return PassReport()
 
-    with running(hangs):
+    with running(hangs, over=over):
         until(lambda: ear.fed_within(LIMIT_S))
         until(lambda: not ear.fed_within(LIMIT_S))
         over.set()
