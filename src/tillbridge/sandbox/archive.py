@@ -46,6 +46,7 @@ class Archive:
     _shelves: OrderedDict[date, Shelf] = field(default_factory=OrderedDict)
     _stamps: dict[date, list[int]] = field(default_factory=dict)
     _added: dict[date, list[Closed]] = field(default_factory=dict)
+    _gone: set[str] = field(default_factory=set)  # references of drawn sales taken away
 
     def add(self, closed: Closed) -> None:
         """A sale appears, live or late; from now on it is on the shelf of its business day."""
@@ -54,6 +55,37 @@ class Archive:
             insort(self._added.setdefault(day, []), closed, key=lambda item: item.closed_ms)
             self._shelves.pop(day, None)
             self._stamps.pop(day, None)
+
+    def take_away(self, reference: str) -> Closed:
+        """A sale is there no more; what it was.
+
+        Raises:
+            KeyError: there is none of that accountReference.
+        """
+        with self._lock:
+            for day in self._all_days():
+                for item in self._closed(day):
+                    if item.sale["accountReference"] == reference:
+                        self._forget(day, item)
+                        return item
+        raise KeyError(reference)
+
+    def _forget(self, day: date, item: Closed) -> None:
+        added = self._added.get(day, [])
+        if item in added:
+            added.remove(item)
+        else:
+            self._gone.add(item.sale["accountReference"])
+        self._shelves.pop(day, None)
+        self._stamps.pop(day, None)
+
+    def _closed(self, day: date) -> list[Closed]:
+        """Every sale of a business day, in order."""
+        drawn: list[Closed] = []
+        if self.first <= day <= self.last:
+            drawn = trade_of_day(self.place, day, seed=self.seed, sales=self.sales_per_day)
+        kept = [item for item in drawn if item.sale["accountReference"] not in self._gone]
+        return sorted([*kept, *self._added.get(day, [])], key=lambda item: item.closed_ms)
 
     def page(self, from_ms: int, to_ms: int, *, skip: int, limit: int) -> list[tuple[int, bytes]]:
         """Encoded sales with `from_ms <= closed < to_ms`, with their stamps, in order.
@@ -127,10 +159,7 @@ class Archive:
             kept -= len(gone.stamps)
 
     def _make(self, day: date) -> Shelf:
-        drawn: list[Closed] = []
-        if self.first <= day <= self.last:
-            drawn = trade_of_day(self.place, day, seed=self.seed, sales=self.sales_per_day)
-        both = sorted([*drawn, *self._added.get(day, [])], key=lambda item: item.closed_ms)
+        both = self._closed(day)
         return Shelf(
             stamps=[item.closed_ms for item in both],
             encoded=[_encode(item) for item in both],

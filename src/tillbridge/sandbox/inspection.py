@@ -4,6 +4,7 @@ None of it is the vendors': it tells what is true, closes sales and orders fault
 """
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Any, cast, get_args
 
 from starlette.requests import Request
@@ -20,8 +21,8 @@ Json = dict[str, Any]
 
 
 def inspection_routes(sandbox: Vendors) -> list[Route]:
-    """`truth`, `rows`, `expected`, `counters`, `about` (GET); `close-sale`, `fault`,
-    `refresh-token` (POST). Amounts are strings.
+    """`truth`, `rows`, `ids`, `expected`, `counters`, `about` (GET); `close-sale`, `fault`,
+    `refresh-token` (POST); and `by_hand`. Amounts are strings.
     """
 
     def truth(_: Request) -> Json:
@@ -67,6 +68,38 @@ def inspection_routes(sandbox: Vendors) -> list[Route]:
         _route("close-sale", close_sale, "POST"),
         _route("fault", fault, "POST"),
         _route("refresh-token", refresh_token, "POST"),
+        *by_hand(sandbox),
+    ]
+
+
+def by_hand(sandbox: Vendors) -> list[Route]:
+    """What a person may do at Connecteam: `ids` (GET); `delete-row`, `double-row`, `add-row`
+    (POST).
+    """
+
+    def ids(request: Request) -> Json:
+        return {"ids": sandbox.connecteam_ids(int(request.query_params["location"]))}
+
+    def delete_row(request: Request) -> Json:
+        sandbox.delete_at_connecteam(request.query_params["id"])
+        return {}
+
+    def double_row(request: Request) -> Json:
+        return {"id": sandbox.double_at_connecteam(request.query_params["id"])}
+
+    def add_row(request: Request) -> Json:
+        asked = request.query_params
+        row = Row(
+            int(asked["location"]), asked.get("type", "MANUAL"), int(asked["created"]),
+            Decimal(asked["amount"]), Decimal(asked.get("tax", "0")), asked.get("currency"),
+        )  # fmt: skip
+        return {"id": sandbox.write_at_connecteam(row)}
+
+    return [
+        _route("ids", ids),
+        _route("delete-row", delete_row, "POST"),
+        _route("double-row", double_row, "POST"),
+        _route("add-row", add_row, "POST"),
     ]
 
 
@@ -126,7 +159,7 @@ def _route(name: str, tell: Callable[[Request], Json], method: str = "GET") -> R
             return refusal
         try:
             return JSONResponse(tell(request))
-        except (KeyError, ValueError, IndexError) as error:
+        except (KeyError, ValueError, IndexError, InvalidOperation) as error:
             return JSONResponse({"error": f"not understood: {error}"}, 400)
 
     return Route(f"{INSPECTION}/{name}", endpoint, methods=[method])

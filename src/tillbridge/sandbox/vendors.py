@@ -21,7 +21,8 @@ from tillbridge.sandbox.limits import Limits
 from tillbridge.sandbox.options import PLAN_LIMITS, FaultKind, Route, SandboxOptions
 from tillbridge.sandbox.places import Place, last_ended_day, places
 from tillbridge.sandbox.signin import V1_PATH, V2_PATH, SignIn
-from tillbridge.sandbox.trade import sale_closing_at
+from tillbridge.sandbox.till import stamp
+from tillbridge.sandbox.trade import Closed, sale_closing_at
 from tillbridge.sandbox.wire import Counters, Faults
 
 _KNOWN_BEFORE = timedelta(days=7)  # how long before its trade Lightspeed knows a location
@@ -119,6 +120,33 @@ class Vendors:
         self._counters.add("sales_closed_live")
         return closed.sale
 
+    def amend_sale(
+        self, location_index: int, reference: str, *, later: timedelta = timedelta(), times: int = 2
+    ) -> dict[str, Any]:
+        """A sale comes back changed at Lightspeed.
+
+        Args:
+            location_index: which of `locations`.
+            reference: its accountReference.
+            later: how much later it now closed.
+            times: how often each of its lines now counts; 1 leaves the amounts.
+        """
+        archive = self._archives[location_index]
+        before = archive.take_away(reference)
+        closed_ms = before.closed_ms + later // timedelta(milliseconds=1)
+        lines = list(before.sale.get("salesLines") or []) * times
+        sale = {**before.sale, "salesLines": lines, "timeClosed": stamp(closed_ms)}
+        archive.add(Closed(closed_ms, sale))
+        return sale
+
+    def remove_sale(self, location_index: int, reference: str) -> Closed:
+        """A sale vanishes from Lightspeed; what it was, for `return_sale`."""
+        return self._archives[location_index].take_away(reference)
+
+    def return_sale(self, location_index: int, closed: Closed) -> None:
+        """A sale that vanished is listed again."""
+        self._archives[location_index].add(closed)
+
     def lightspeed_truth(self) -> dict[int, Totals]:
         """By Lightspeed's location id: every sale closed until now, each rounded once."""
         until_ms = self._now_ms()
@@ -147,6 +175,27 @@ class Vendors:
     def write_at_connecteam(self, row: Row) -> str:
         """Another program posts a row; returns the transaction id."""
         return self._books.post([row])[0].transaction_id
+
+    def delete_at_connecteam(self, transaction_id: str) -> None:
+        """A person deletes a row by hand.
+
+        Raises:
+            KeyError: there is none.
+        """
+        if not self._books.delete(transaction_id):
+            raise KeyError(transaction_id)
+
+    def double_at_connecteam(self, transaction_id: str) -> str:
+        """A row is there once more, by whatever hand; the id of the copy.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for account in self._books.accounts():
+            for held in self._books.transactions(account.location_id):
+                if held.transaction_id == transaction_id:
+                    return self.write_at_connecteam(held.row)
+        raise KeyError(transaction_id)
 
     def fail_next(self, route: Route, kind: FaultKind, times: int = 1) -> None:
         """The next requests at a route go wrong in this way, whichever side the route is on."""
