@@ -3,7 +3,7 @@
 Only this module and `wiring` know both the configuration and the parts; the parts know neither.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import time, timedelta
 from pathlib import Path
 
@@ -65,6 +65,30 @@ def target_policies(config: Config) -> dict[int, TargetPolicy]:
             may_replace=place.exclusive and config.when_unclear(place) == "replace",
         )
     return found
+
+
+def left_policies(config: Config, left: Iterable[tuple[int, int]]) -> dict[int, TargetPolicy]:
+    """Connecteam's locations that nothing feeds any more, though something of ours is still there.
+
+    Args:
+        config: as checked.
+        left: (Connecteam id, Lightspeed id) of what is still to be done. A location that is not
+            configured, or not enabled, is left alone.
+    """
+    moved = {place.lightspeed_id: place for place in config.locations if place.enabled}
+    configured = {place.connecteam_id for place in config.locations}
+    return {
+        key: TargetPolicy(
+            key,
+            f"{moved[source].name} (before it moved)",
+            moved[source].currency,
+            moved[source].timezone,
+            exclusive=False,
+            may_replace=False,
+        )
+        for key, source in sorted(left)
+        if source in moved and key not in configured
+    }
 
 
 def rescans_of(config: Config) -> tuple[Rescan, ...]:

@@ -23,7 +23,7 @@ from tillbridge.lightspeed.paging import token_stamp
 from tillbridge.lightspeed.wire import Page
 from tillbridge.log import get_logger
 from tillbridge.mapper import Rules
-from tillbridge.record import Undecodable, record_of, record_of_undecodable
+from tillbridge.record import Record, Undecodable, record_of, record_of_undecodable
 from tillbridge.states import Lane
 from tillbridge.windows import EDGE, Period, covers
 
@@ -59,6 +59,7 @@ class Task:
         when_done: runs inside the commit of the last page: moves a cursor.
         when_page: runs inside the commit of each page but the last, with the moment (epoch
             milliseconds) up to which everything has now been read.
+        collect: takes each page's sales instead of the ledger: nothing is stored.
     """
 
     source: Source
@@ -66,6 +67,7 @@ class Task:
     lane: Lane
     when_done: Callable[[Connection], None]
     when_page: Callable[[Connection, int], None] | None = None
+    collect: Callable[[Sequence[Record]], None] | None = None
 
 
 @dataclass(slots=True)
@@ -247,6 +249,10 @@ class Reader:
             for b in page.broken
         ]
         inside = [record for record in records if covers(task.period, record.closed_ms)]
+        if task.collect is not None:
+            task.collect(inside)
+            progress.report.add(Taken(0, 0, len(inside), 0))
+            return
         now_ms = epoch_ms(self._clock.now())
         with self._ledger.commit() as commit:
             taken = sales.take_in(commit, task.source.id, inside, task.lane, now_ms)

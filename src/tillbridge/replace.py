@@ -105,10 +105,10 @@ class Replacer:
         """
         if not self._policies[key].may_replace and not by_person:
             return "when_unclear is not set to replace, or the location is not exclusive"
-        left_today = self._account.left_today()
+        quota = self._account.left_today(), self._account.day_share()
         with self._ledger.commit() as commit:
             first_s, last_s = removals.attempted_span(commit, key, first_s, last_s)
-            refusal = self._refusal(commit, key, first_s, last_s, left_today)
+            refusal = self._refusal(commit, key, first_s, last_s, quota)
             if refusal is None:
                 removals.plan(
                     commit, self._account.moment(), RemovalState.WANTED, Purpose.REPLACE,
@@ -125,13 +125,13 @@ class Replacer:
 
     def refusal(self, key: int, stamp_s: int) -> str | None:
         """Why a person may not have the window around a stamp replaced; None if it is allowed."""
-        left_today = self._account.left_today()
+        quota = self._account.left_today(), self._account.day_share()
         with self._ledger.view() as view:
             first_s, last_s = removals.attempted_span(view, key, stamp_s, stamp_s)
-            return self._refusal(view, key, first_s, last_s, left_today)
+            return self._refusal(view, key, first_s, last_s, quota)
 
     def _refusal(
-        self, commit: Connection, key: int, first_s: int, last_s: int, left_today: int
+        self, commit: Connection, key: int, first_s: int, last_s: int, quota: tuple[int, int]
     ) -> str | None:
         if not self._policies[key].exclusive:
             return "the location is not exclusive, and deleting could take others' sales"
@@ -149,7 +149,8 @@ class Replacer:
             return "those days lie outside the days that are being watched"
         held = sales.count_between(commit, key, first_s, last_s)
         needed = 3 + held // MAX_ROWS + 2
-        if needed > self._account.day_share():
+        left_today, day_share = quota
+        if needed > day_share:
             return "it takes more requests than a day's quota has"
         return NOT_TODAY if left_today < needed else None
 

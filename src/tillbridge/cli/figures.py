@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tillbridge.cli.arguments import AsJson, ConfigFile, Instance, LastDay, Names
+from tillbridge.cli.arguments import AsJson, ConfigFile, FirstDay, Instance, LastDay, Names
 from tillbridge.cli.options import Common
 
 figures_app = typer.Typer()
@@ -81,4 +81,58 @@ def export(
 
     common = Common.of(context, config, instance)
     code = command(common, days_of(first, last), location or [], output, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@figures_app.command()
+def purge(
+    context: typer.Context,
+    first: FirstDay,
+    last: Annotated[
+        datetime,
+        typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Included."),
+    ],
+    location: Names = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    instance: Instance = None,
+) -> None:
+    """Take a period back out of Connecteam: exactly what was posted there."""
+    from tillbridge.cli.periods import whole_days
+    from tillbridge.cli.purge import purge as command
+
+    common = Common.of(context, config, instance)
+    code = command(
+        common,
+        whole_days(first, last),
+        location or [],
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
+
+
+@figures_app.command()
+def rules(
+    context: typer.Context,
+    first: PerhapsFirstDay = None,
+    last: LastDay = None,
+    location: Names = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Make history so; asks first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    instance: Instance = None,
+) -> None:
+    """Show what a changed configuration would make of history; apply it when asked."""
+    from tillbridge.cli.periods import days_of
+    from tillbridge.cli.rules import rules as command
+
+    common = Common.of(context, config, instance)
+    code = command(
+        common, days_of(first, last), location or [], apply=apply, yes=yes, as_json=as_json
+    )
     raise typer.Exit(code)

@@ -43,6 +43,16 @@ def days_of(first: datetime | None, last: datetime | None) -> tuple[date | None,
     return start, end
 
 
+def whole_days(first: datetime, last: datetime) -> tuple[date, date]:
+    """Both days, as given.
+
+    Raises:
+        UsageError: they are in the wrong order.
+    """
+    days_of(first, last)
+    return first.date(), last.date()
+
+
 def bounds(place: Location, days: tuple[date | None, date | None]) -> tuple[datetime, datetime]:
     """From the first moment of the first day to the first after the last, in UTC; from the very
     beginning, and until today, where a day is left out.

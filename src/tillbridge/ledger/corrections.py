@@ -108,6 +108,10 @@ def ask(
     for row in rows:
         record = wanted[row.id]
         values = record._asdict() | {"digest": record.digest.hex()}
+        if purpose is Purpose.PURGE:
+            # What Lightspeed last said of it is kept, should an amendment have been waiting.
+            kept = {"state": record.state, "reason": record.reason}
+            values |= _latest(commit, row.id) | kept
         _forget(commit, row.id)
         commit.execute(
             insert(correction).values(
@@ -119,6 +123,14 @@ def ask(
             connecteam_id=row.connecteam_id, sale_id=row.id, reason=reason,
         )  # fmt: skip
     return len(rows)
+
+
+def _latest(view: Connection, sale_id: int) -> dict[str, Any]:
+    """What Lightspeed says of a sale, where that waits to be carried out; else nothing."""
+    record = view.execute(
+        select(correction.c.record).where(correction.c.sale_id == sale_id)
+    ).scalar_one_or_none()
+    return dict(record or {})
 
 
 def record_of(row: CorrectionRow) -> Record:

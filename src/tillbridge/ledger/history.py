@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, or_, select
 
 from tillbridge.ledger import events, locations
-from tillbridge.ledger.schema import batch, part, sale
+from tillbridge.ledger.schema import batch, part, removal, sale
 from tillbridge.ledger.status import iso
 
 SaleRow = Row[*tuple[Any, ...]]
@@ -36,6 +36,10 @@ def find(view: Connection, key: str) -> Sequence[SaleRow]:
         found |= {row.id: row for row in view.execute(select(sale).where(here, name == key))}
     by_id = select(sale).where(sale.c.transaction_id == key)
     found |= {row.id: row for row in view.execute(by_id)}
+    if not found:  # an id that was deleted since: of a sale amended, or taken out
+        gone = select(removal.c.sale_id).where(removal.c.transaction_id == key)
+        rows = view.execute(select(sale).where(sale.c.id.in_(gone)))
+        found = {row.id: row for row in rows}
     return [found[sale_id] for sale_id in sorted(found)]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from tillbridge.errors import ConfigError, Problem
 from tillbridge.ledger import counts, events, targets
@@ -122,27 +122,25 @@ def move(commit: Connection, place: Identity, now_ms: int) -> bool:
     return True
 
 
-def left_behind(view: Connection) -> dict[int, LocationRow]:
-    """Connecteam locations with something of ours still to be done or decided, each with a
-    location that has or had it; more than those that are fed now, after a location moved.
+def left_behind(view: Connection) -> set[tuple[int, int]]:
+    """(Connecteam id, Lightspeed id) of what is still to be done or decided: more than the
+    configured pairs, after a location moved to another Connecteam location.
     """
-    pending = select(correction.c.sale_id)
-    open_parts = select(part.c.id).where(part.c.state.in_((*OPEN_PART_STATES, PartState.HELD)))
-    undecided = (
-        sale.c.id.in_(pending),
-        sale.c.part_id.in_(open_parts),
+    undecided = (*OPEN_PART_STATES, PartState.HELD)
+    of_sales = select(sale.c.connecteam_id, location.c.lightspeed_id).join(
+        location, location.c.id == sale.c.location_id
+    )
+    conditions = (
+        sale.c.id.in_(select(correction.c.sale_id)),
+        sale.c.part_id.in_(select(part.c.id).where(part.c.state.in_(undecided))),
         sale.c.state == SaleState.WAITING,
+        sale.c.id.in_(select(removal.c.sale_id).where(removal.c.state != "done")),
     )
-    found: dict[int, int] = {}
-    for condition in undecided:
-        query = select(sale.c.connecteam_id, func.min(sale.c.location_id)).where(condition)
-        found |= {row[0]: row[1] for row in view.execute(query.group_by(sale.c.connecteam_id))}
-    blocked = select(removal.c.connecteam_id, sale.c.location_id).join(
-        sale, sale.c.id == removal.c.sale_id
-    )
-    for row in view.execute(blocked.where(removal.c.state.in_(("wanted", "planned")))):
-        found.setdefault(row[0], row[1])
-    return {key: get(view, location_id) for key, location_id in found.items()}
+    return {
+        (row[0], row[1])
+        for condition in conditions
+        for row in view.execute(of_sales.where(condition).distinct())
+    }
 
 
 def _has_history(view: Connection, location_id: int) -> bool:

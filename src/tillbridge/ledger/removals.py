@@ -97,7 +97,7 @@ def plan(
     events.note(
         commit, now.wall_ms, "removal_planned", connecteam_id=values["connecteam_id"],
         sale_id=values.get("sale_id"), part_id=values.get("part_id"), removal=removal_id,
-        purpose=purpose,
+        purpose=purpose, transaction=values.get("transaction_id"),
     )  # fmt: skip
     return removal_id
 
