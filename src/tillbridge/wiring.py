@@ -18,6 +18,7 @@ from tillbridge.clock import Clock
 from tillbridge.config import Config, Location
 from tillbridge.configured import (
     bounds_of,
+    left_policies,
     night_of,
     rescans_of,
     rules_of,
@@ -208,6 +209,7 @@ def lightspeed_looks_once(
     environ: Mapping[str, str],
     clock: Clock,
     observer: Observer,
+    sign_in_observer: Observer,
 ) -> LightspeedClient:
     """Lightspeed's side for a check: each read is tried once, and each exchange is counted."""
     section = config.lightspeed
@@ -218,7 +220,7 @@ def lightspeed_looks_once(
         user_agent=user_agent(config.name),
         observer=observer,
     )
-    tokens = authenticator(config, ledger_path, environ, clock, observer=observer)
+    tokens = authenticator(config, ledger_path, environ, clock, observer=sign_in_observer)
     return LightspeedClient(http, tokens, clock, random.Random(), most_tries=1)
 
 
@@ -264,6 +266,9 @@ class Bridge:
         self.watermark = Watermark(ledger.path)
         self._mark = Mark()
         self.sources = self._register()
+        with ledger.view() as view:
+            # Where a location moved away, what it left there is still to be taken back or settled.
+            self.policies |= left_policies(config, locations.left_behind(view))
         client = connecteam_client(config, environ, clock, transports.connecteam)
         self.account = Account(ledger, client, clock, shares_of(config))
         pages = lightspeed_client(config, ledger.path, environ, clock, transports)

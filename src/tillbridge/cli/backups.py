@@ -12,7 +12,7 @@ from tillbridge.watermark import Watermark
 
 def backup(common: Common, file: Path) -> int:
     """A copy as of now; the service may go on."""
-    path = common.ledger_path(common.load())
+    path = common.ledger_path(common.load(as_owner=False))
     if not path.exists():
         raise UsageError(f"There is no ledger at {path} yet.", "Nothing has to be saved yet.")
     copied = copying.copy_out(path, file.absolute())
@@ -22,7 +22,7 @@ def backup(common: Common, file: Path) -> int:
 
 def restore(common: Common, file: Path) -> int:
     """Exit 3 if posting will wait for a person, because the copy is older than what was posted."""
-    path = common.ledger_path(common.load())
+    path = common.ledger_path(common.load(as_owner=False))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = PostingLock(path)
     if not lock.try_acquire():

@@ -49,7 +49,7 @@ The log is not in here. On a machine with systemd, add it with:
 
 def support_bundle(common: Common, file: Path, *, amounts: bool) -> int:
     """Write the archive; exit 0 also where parts of it could not be had: it says so inside."""
-    config = common.load()
+    config = common.load(as_owner=False)
     path = common.ledger_path(config)
     hidden = "Amounts are included." if amounts else "Amounts are left out."
     now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -42,7 +42,7 @@ def export(
     common: Common, days: Days, names: list[str], output: Path | None, *, as_json: bool
 ) -> int:
     """Write the sales of the period; returns the exit code."""
-    config = common.load()
+    config = common.load(as_owner=False)
     ledger = open_ledger(common)
     try:
         rows = _rows(ledger, config, days, names)

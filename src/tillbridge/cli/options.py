@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-    from tillbridge.config import Alarms, Config
+    from tillbridge.config import Alarms, Config, Loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +37,44 @@ class Common:
             return f"tillbridge --config {shlex.quote(str(self.config_file))}"
         return f"tillbridge --instance {self.instance}" if self.instance else "tillbridge"
 
-    def load(self, *, is_service: bool = False, need_locations: bool = True) -> Config:
+    def load(
+        self, *, is_service: bool = False, need_locations: bool = True, as_owner: bool = True
+    ) -> Config:
         """The checked configuration; what is unwise about it is said on standard error.
 
         Args:
             need_locations: false for commands that a person needs to find the locations out.
             is_service: log what happens; other commands say it themselves, in words, and log only
                 what is wrong (or what TILLBRIDGE_LOG_LEVEL asks for).
+            as_owner: root becomes the ledger's owner; false for commands that write or read a
+                file that their caller names.
 
         Raises:
             ConfigError: with every problem at once.
         """
-        from tillbridge.config import find_config, load
+        loaded = self.load_quietly(
+            is_service=is_service, need_locations=need_locations, as_owner=as_owner
+        )
+        for warning in loaded.warnings:
+            say(f"Note: {warning}")
+        return loaded.config
+
+    def load_quietly(
+        self, *, is_service: bool = False, need_locations: bool = True, as_owner: bool = True
+    ) -> Loaded:
+        """As `load`, with what is unwise for the caller to tell."""
+        from tillbridge.config import Loaded, load
         from tillbridge.log import configure_logging
 
         asked = os.environ.get("TILLBRIDGE_LOG_LEVEL")
         configure_logging(None if is_service else asked or "critical")
-        path = find_config(self.config_file, self.instance, os.environ)
-        loaded = load(path, need_locations=need_locations)
-        for warning in loaded.warnings:
-            say(f"Note: {warning}")
-        return loaded.config
+        loaded = load(self.config_path(), need_locations=need_locations)
+        if not as_owner or os.geteuid() != 0:
+            return loaded
+        from tillbridge.cli.stepping_down import step_down
+
+        config = step_down(loaded.config, self.ledger_path(loaded.config), os.environ)
+        return Loaded(config, loaded.warnings)
 
     def load_alarms(self) -> tuple[str, Alarms]:
         """The installation's name and the table [alarms], whatever the rest of the file says.
@@ -100,4 +117,6 @@ def print_json(document: object) -> None:
     """One JSON document on standard output."""
     import json
 
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    from tillbridge.log import redact
+
+    print(redact(json.dumps(document, indent=2, ensure_ascii=False)))

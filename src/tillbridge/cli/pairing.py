@@ -50,7 +50,7 @@ class Pairs:
 
 def match_locations(common: Common, wish: Wish) -> int:
     """Exit 3 if a location of Lightspeed is left without its counterpart."""
-    config = common.load(need_locations=False)
+    config = common.load(need_locations=False, as_owner=not wish.write)
     clock = SystemClock()
     ours = lightspeed_places(
         lightspeed_client(config, common.ledger_path(config), os.environ, clock)

@@ -9,7 +9,7 @@ def example() -> None:
 
 
 def show(common: Common) -> None:
-    config = common.load()
+    config = common.load(as_owner=False)
     print(effective(config, ledger_path=common.ledger_path(config)), end="")
 
 

@@ -43,6 +43,19 @@ def authorize(
     raise typer.Exit(code)
 
 
+@setup_app.command()
+def check(
+    context: typer.Context,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    instance: Instance = None,
+) -> None:
+    """Say whether everything is right: configuration, sign-ins, locations, other writers."""
+    from tillbridge.cli.checking import check as command
+
+    raise typer.Exit(command(Common.of(context, config, instance), as_json=as_json))
+
+
 @locations_app.command("list")
 def locations_list(
     context: typer.Context,

@@ -106,6 +106,7 @@ class ConnecteamClient:
         )
         if isinstance(answer, NoAnswer):
             return Posted(Silence(answer.not_sent, answer.reason), None, {})
+        self._turned_away(answer)  # a write is not sent again here: the next pass has a new token
         return Posted(wire.decode_post(answer), wire.request_id(answer), answer.headers)
 
     def totals(self, currencies: Mapping[int, str], first: date, last: date) -> Totals | NoEvidence:
@@ -126,6 +127,14 @@ class ConnecteamClient:
         except (CredentialsRefused, TryLater) as error:
             return NoEvidence(str(error), {}, refused=isinstance(error, CredentialsRefused))
         answer = self._http.exchange("GET", "/sales/v1/daily-sales", params=query, headers=headers)
+        if self._turned_away(answer):
+            try:
+                headers = self._headers()
+            except (CredentialsRefused, TryLater) as error:
+                return NoEvidence(str(error), {}, refused=isinstance(error, CredentialsRefused))
+            answer = self._http.exchange(
+                "GET", "/sales/v1/daily-sales", params=query, headers=headers
+            )
         if isinstance(answer, NoAnswer):
             return NoEvidence(answer.reason, {})
         try:
@@ -168,6 +177,7 @@ class ConnecteamClient:
         answer = self._http.exchange("DELETE", path, params=params, headers=headers)
         if isinstance(answer, NoAnswer):
             return Deleted(0, answer.reason, {}, not_sent=answer.not_sent)
+        self._turned_away(answer)
         # A 200 that is not the documented document proves as little as no answer at all.
         status = answer.status if answer.status != 200 or wire.is_base_response(answer) else 0
         reason = f"{answer.status}: {wire.error_text(answer)}"
@@ -190,12 +200,11 @@ class ConnecteamClient:
                 return list(found.values())
 
     def _locations_page(self, offset: int) -> list[wire.Location]:
-        answer = self._http.exchange(
-            "GET",
-            "/sales/v1/locations",
-            params={"limit": 1000, "offset": offset},
-            headers=self._headers(),
-        )
+        params = {"limit": 1000, "offset": offset}
+        path = "/sales/v1/locations"
+        answer = self._http.exchange("GET", path, params=params, headers=self._headers())
+        if self._turned_away(answer):
+            answer = self._http.exchange("GET", path, params=params, headers=self._headers())
         self.require(answer, "list the locations")
         assert isinstance(answer, Answer)
         page = wire.decode_locations(answer)
@@ -207,6 +216,13 @@ class ConnecteamClient:
             )
         return page
 
+    def _turned_away(self, answer: Answer | NoAnswer) -> bool:
+        """Whether the access token was refused and another one may be accepted."""
+        if isinstance(answer, NoAnswer) or answer.status not in (401, 403):
+            return False
+        forget = getattr(self._headers, "forget", None)
+        return forget is not None and bool(forget())
+
     def require(self, answer: Answer | NoAnswer, task: str) -> None:
         """Raise the right error unless the answer is a 200."""
         if isinstance(answer, NoAnswer):
@@ -215,11 +231,19 @@ class ConnecteamClient:
                 f"{answer.remedy} It is tried again by itself.".strip(),
             )
         if answer.status in (401, 403):
+            said = wire.error_text(answer)
+            remedy = (
+                "Give the app that scope: make one with sales_data.read, sales_data.write and "
+                "sales_data.delete in Connecteam, and put it under [connecteam]."
+                if "scope" in said.lower()
+                else "Create a new API key in Connecteam (Settings, API keys), put it where "
+                "[connecteam] names it, and restart tillbridge. Australian accounts need "
+                'region = "australia".'
+            )
             raise CredentialsRefused(
                 f"Connecteam ({self.host}) refused the credentials when asked to {task}: "
-                f"{answer.status} {wire.error_text(answer)}.",
-                "Create a new API key in Connecteam (Settings, API keys), put it where "
-                "[connecteam] names it, and restart tillbridge.",
+                f"{answer.status} {said}.",
+                remedy,
             )
         if answer.status != 200:
             raise TryLater(

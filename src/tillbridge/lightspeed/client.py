@@ -66,9 +66,18 @@ class LightspeedClient:
         tokens: gives access tokens.
         clock: waits between tries.
         rng: spreads the tries, so that several installations do not knock in step.
+        most_tries: of one read.
     """
 
-    def __init__(self, http: Http, tokens: Tokens, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self,
+        http: Http,
+        tokens: Tokens,
+        clock: Clock,
+        rng: random.Random,
+        most_tries: int = _MOST_TRIES,
+    ) -> None:
+        self._most_tries = most_tries
         self._http = http
         self._tokens = tokens
         self._clock = clock
@@ -148,7 +157,7 @@ class LightspeedClient:
         def stop(state: RetryCallState) -> bool:
             spent_s = self._clock.boot_s() - started_s
             asked_s = self._asked_pause_s(_result(state)) or 0.0
-            return state.attempt_number >= _MOST_TRIES or spent_s + asked_s > _MOST_SECONDS
+            return state.attempt_number >= self._most_tries or spent_s + asked_s > _MOST_SECONDS
 
         tries = Retrying(
             stop=stop,
