@@ -207,6 +207,42 @@ def demo(
     raise typer.Exit(command(seed))
 
 
+@app.command("install-service")
+def install_service(
+    context: typer.Context,
+    instance: Instance = None,
+    credential: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Store this credential: the file that it is in, or - for standard input.",
+            metavar="NAME=FILE",
+        ),
+    ] = None,
+    encrypt: Annotated[
+        bool, typer.Option("--encrypt", help="Store credentials encrypted for this machine.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    uninstall: Annotated[
+        bool, typer.Option("--uninstall", help="Take the service away; the ledger stays.")
+    ] = False,
+    program: Annotated[
+        str | None, typer.Option(help="Where tillbridge is, if not where this one is.")
+    ] = None,
+    root: Annotated[Path, typer.Option(help="The folder that stands for /.")] = Path("/"),
+) -> None:
+    """Put the service in place: units, user, folders and credentials."""
+    from tillbridge.cli.installing import install_service as command
+
+    common = Common.of(context, None, instance)
+    code = command(
+        common.instance, root, program, credential or [],
+        encrypt=encrypt, dry_run=dry_run, uninstall=uninstall,
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
 @config_app.command("example")
 def config_example() -> None:
     """Print the commented sample."""
