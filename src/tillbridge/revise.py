@@ -60,6 +60,7 @@ class DayChange:
     now: int = 0
     then: int = 0
     kinds: Counter[Kind] = field(default_factory=Counter)
+    leaving: int = 0  # sales that would stand on another day, or at another location
 
 
 @dataclass(slots=True)
@@ -244,6 +245,7 @@ def _count(plan: Plan, source: Source, row: SaleRow, record: Record, kind: Kind)
     zone = source.rules.zone
     before = 0 if row.state == SaleState.SKIPPED else row.amount or 0
     changes = kind in CHANGES
+    day = None
     if row.created_at is not None:
         day = local_date(from_epoch_ms(row.created_at * 1000), zone)
         plan.days[row.connecteam_id, day].now += before
@@ -254,9 +256,11 @@ def _count(plan: Plan, source: Source, row: SaleRow, record: Record, kind: Kind)
     stamp = row.created_at if record.created_at is None else record.created_at
     assert stamp is not None
     target = row.connecteam_id if record.created_at is None else record.connecteam_id
-    there = plan.days[target, local_date(from_epoch_ms(stamp * 1000), zone)]
-    there.then += record.amount or 0
-    there.kinds[kind] += 1
+    there = (target, local_date(from_epoch_ms(stamp * 1000), zone))
+    plan.days[there].then += record.amount or 0
+    plan.days[there].kinds[kind] += 1
+    if day is not None and there != (row.connecteam_id, day):
+        plan.days[row.connecteam_id, day].leaving += 1
     if row.state == SaleState.POSTED:
         plan.deletes += 1
     plan.posts += record.state == SaleState.WAITING

@@ -25,7 +25,7 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
 from tillbridge.money import minor_digits, minor_text
 from tillbridge.reader import Reader, Source
-from tillbridge.revise import STUCK, Plan, Reviser, mapped_by_others
+from tillbridge.revise import STUCK, DayChange, Plan, Reviser, mapped_by_others
 from tillbridge.revise import Kind as Change
 from tillbridge.windows import Period
 from tillbridge.wiring import Bridge, lightspeed_client
@@ -166,15 +166,14 @@ def _show(found: list[_Here]) -> None:
     rows = []
     for here in found:
         for (key, day), change in sorted(here.plan.days.items()):
-            if not change.kinds and change.now == change.then:
+            if not (change.kinds or change.leaving):
                 continue
             currency = here.place.currency
             rows.append([
                 here.place.name, key, day, currency, amount_text(change.now, currency),
                 amount_text(change.then, currency),
                 difference(change.then - change.now, currency),
-                ", ".join(f"{n} {kind.value}" for kind, n in sorted(
-                    change.kinds.items(), key=lambda it: it[0].value)),
+                _words(change),
             ])  # fmt: skip
     if rows:
         show(
@@ -187,6 +186,12 @@ def _show(found: list[_Here]) -> None:
         )  # fmt: skip
     for here in found:
         _say(here)
+
+
+def _words(change: DayChange) -> str:
+    kinds = sorted(change.kinds.items(), key=lambda item: item[0].value)
+    words = [f"{number} {kind.value}" for kind, number in kinds]
+    return ", ".join([*words, *([f"{change.leaving} leave this day"] if change.leaving else [])])
 
 
 def _say(here: _Here) -> None:
@@ -240,8 +245,9 @@ def _location(here: _Here) -> dict[str, Any]:
                 "would_be": minor_text(change.then, digits),
                 "difference": minor_text(change.then - change.now, digits),
                 "sales": {kind.name.lower(): n for kind, n in change.kinds.items()},
+                "leaving": change.leaving,
             }
             for (key, day), change in sorted(plan.days.items())
-            if change.kinds or change.now != change.then
+            if change.kinds or change.leaving
         ],
     }
