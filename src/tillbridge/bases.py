@@ -6,7 +6,7 @@ that later ones are compared with; sales on days outside it wait for a new one, 
 only while nothing is in doubt and all that was written must already show.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -57,12 +57,15 @@ class _Watch:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Sales that wait for a location: the stamps of the first and last, and their first sums."""
+    """Sales that wait for a location: the stamps of the first and last, and their first sums.
+
+    `sums` is asked for only where an old ledger may be at work, and costs a plan of them all.
+    """
 
     first_s: int
     last_s: int
     stamps: Sequence[int]
-    sums: Sequence[int]
+    sums: Callable[[], Sequence[int]]
 
 
 class Bases:
@@ -137,21 +140,28 @@ class Bases:
                     continue  # only with what waits can be told whether its days are empty
                 if parts.open_parts(view, key) or removals.blocking(view, key):
                     continue
-                base = targets.base_of(view, row)
-                if base is None or self._watches[key].look_at_boot_s > now.boot_s:
+                if self._watches[key].look_at_boot_s > now.boot_s:
                     continue
+                base = targets.base_of(view, row)
+                if base is None and not row.base_part_id:
+                    continue  # the first one is taken with the first sales
                 patience = self._doubts.patience(row.lag_worst_s, row.lag_count)
-                is_old = now.wall_ms - base[0].taken_ms > BASE_AGE_MS
+                is_old = base is None or now.wall_ms - base[0].taken_ms > BASE_AGE_MS
                 wants = is_old or row.stop is not None or removals.cleared(view, key)
                 if wants and quiet_of(row, now).mature_in(patience) == 0:
                     today = self._readings.today()
-                    spans[key] = (min(today - BACK, *base[1]), max(today + AHEAD, *base[1]))
+                    days = base[1] if base is not None else (today,)
+                    spans[key] = (min(today - BACK, *days), max(today + AHEAD, *days))
         if spans and self._account.left_today() < VERIFY_LEAVES:
             return
         for key in spans:
             self._watches[key].look_at_boot_s = now.boot_s + _STOP_RECHECK_S
         for key, reading in self._readings.take(spans).items():
-            self._use(key, Wanted(0, 0, (), ()), reading)
+            self._use(key, Wanted(0, 0, (), tuple), reading)
+
+    def look_now(self, key: int) -> None:
+        """A stop was ended by another hand: do not wait until it would be looked at again."""
+        self._watches[key].look_at_boot_s = 0.0
 
     def next_look_s(self) -> float | None:
         """Seconds until a location that waits for its totals is worth another look."""
@@ -207,7 +217,7 @@ class Bases:
                 patience=patience,
                 exclusive=self._policies[key].exclusive,
                 abandoned=abandoned,
-                waiting_sums=want.sums if not self._watches[key].checked else (),
+                waiting_sums=want.sums() if not self._watches[key].checked else (),
             )
         )
         return self._act(key, row, want, reading, change, finding)

@@ -21,7 +21,7 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import ONE_DAY, TargetRow
 from tillbridge.log import get_logger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
-from tillbridge.replace import Replacer
+from tillbridge.replace import WILL_PASS, Replacer
 from tillbridge.states import SaleState
 
 _log = get_logger("tillbridge.correct")
@@ -143,7 +143,7 @@ class Corrector:
         refusal = self._replacer.want(
             row.connecteam_id, row.created_at, row.created_at, reason, by_person=asked
         )
-        if refusal is not None and asked:
+        if refusal is not None and (asked or refusal in WILL_PASS):
             _log.debug("not_taken_back", sale=row.reference, reason=refusal)
         elif refusal is not None:
             self._hold(row, refusal)

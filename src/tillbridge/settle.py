@@ -22,11 +22,14 @@ from tillbridge.ledger.targets import TargetRow
 from tillbridge.log import get_logger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
 from tillbridge.readings import Reading, Readings, days_of, quiet_of, sum_over
-from tillbridge.replace import Replacer
+from tillbridge.replace import WILL_PASS, Replacer
 from tillbridge.states import PartState
 from tillbridge.stops import UNTIL_RESTART
 
 _log = get_logger("tillbridge.settle")
+
+_NOT_NOW_S = 900.0
+"""Until another look, where a window is to be replaced and the day's quota is used up."""
 
 
 class Word(Enum):
@@ -213,7 +216,9 @@ class Settler:
                 done.not_landed += len(not_landed)
             case ReplaceWindow(reason):
                 refusal = self._replacer.want_parts(key, open_parts, reason)
-                if refusal is not None:
+                if refusal in WILL_PASS:
+                    self._look_later(key, _NOT_NOW_S, done)
+                elif refusal is not None:
                     self._hold(key, open_parts, f"{reason}; {refusal}", reading)
                     done.held += len(open_parts)
             case Hold(reason):

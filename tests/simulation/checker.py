@@ -105,7 +105,7 @@ class Checker:
         """
         if self.restored or self.plan.wall_jumps:
             return
-        known = set(view.execute(select(sale.c.location_id, sale.c.fisc_id)).tuples())
+        known = {tuple(row) for row in view.execute(select(sale.c.location_id, sale.c.fisc_id))}
         for place in locations.every(view):
             cursor_ms, read_s = self._cursors.get(place.id, (None, 0.0))
             if cursor_ms != place.cursor_ms:

@@ -1,6 +1,6 @@
 """A Connecteam that knows the truth, and loses answers, acts late, acts in part, and lags."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from random import Random
 
@@ -30,7 +30,7 @@ class FakeConnecteam(httpx.BaseTransport):
         shelf: Shelf,
         manners: Manners,
         currencies: dict[int, str],
-        replaceable: frozenset[int],
+        replaceable: Iterable[int],
     ) -> None:
         self._clock = clock
         self._story = story
@@ -38,7 +38,8 @@ class FakeConnecteam(httpx.BaseTransport):
         self.shelf = shelf
         self.manners = manners
         self._currencies = currencies
-        self._replaceable = replaceable
+        self.replaceable = set(replaceable)
+        """Where a window may be deleted; a person may add to it."""
         self.flight: tuple[int, tuple[int, ...]] = (0, ())
         self.requests: dict[int, Request] = {}
         self.sent: dict[str, int] = {"POST": 0, "GET": 0, "DELETE": 0}
@@ -222,7 +223,7 @@ class FakeConnecteam(httpx.BaseTransport):
             location_id = int(query["locationId"])
             start_s, end_s = int(query["startTime"]), int(query["endTime"])
             self._story.reach("delete of a window")
-            if location_id not in self._replaceable:
+            if location_id not in self.replaceable:
                 raise WrongError(f"a window was deleted at {location_id}, where that is forbidden")
 
             def act() -> bool:

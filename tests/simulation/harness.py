@@ -81,7 +81,7 @@ class Simulation:
         self.connecteam = FakeConnecteam(
             self.clock, self.story, rng, self.shelf, _manners(plan),
             {target.id: target.currency for target in plan.targets},
-            frozenset(target.id for target in plan.targets if target.replace),
+            {target.id for target in plan.targets if target.replace},
         )  # fmt: skip
         self.shelf.many_copies = plan.many_copies
         self.checker = Checker(plan, self.clock, self.story, self.connecteam, self.sales)
@@ -288,6 +288,9 @@ class Simulation:
         if self.clock.true_s < self._deleted_s.get(row.id, -LAG_S) + LAG_S:
             return
         word = Word.LANDED if landed else Word.NOT_LANDED
+        if self.rng.random() < self.plan.person_replaces and self._may_replace(row):
+            word = Word.REPLACE
+            self.connecteam.replaceable.add(row.connecteam_id)
         try:
             self.process.bridge.settler.settle_by_hand(row.id, word, "looked")
         except (Crash, TillbridgeError):
@@ -295,6 +298,11 @@ class Simulation:
         self.story.reach(f"a person decides: {word.value}")
         if row.id in self._deleted_s:
             self.end_process()
+
+    def _may_replace(self, row: Any) -> bool:
+        """Whether a person may say so: nobody else writes there, and nothing was deleted by hand."""
+        here = next(one for one in self.plan.targets if one.id == row.connecteam_id)
+        return here.exclusive and row.id not in self._deleted_s
 
 
 def _manners(plan: Plan) -> Manners:

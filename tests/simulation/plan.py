@@ -70,6 +70,7 @@ class Plan:
     poll_s: float
     least_pause_s: float
     person_waits: float
+    person_replaces: float = 0.0
     early_404: bool = False
     many_copies: bool = False
     foreign_is_plain: bool = False
@@ -131,6 +132,7 @@ def draw(seed: int) -> Plan:
     plan.early_404 = known_lag and rng.random() < 0.4
     plan.many_copies = known_lag and rng.random() < 0.3
     plan.foreign_is_plain = rng.random() < 0.5
+    plan.person_replaces = rng.choice((0.0, 0.0, 0.5))
     plan.planted_among = rng.random() < 0.5
     return plan
 

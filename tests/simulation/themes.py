@@ -64,6 +64,7 @@ def _calm(seed: int, rng: Random) -> Plan:
                  "wall_jumps", "second_process", "suspensions", "foreign"):  # fmt: skip
         setattr(plan, rate, 0.0)
     plan.restore = plan.too_late = False
+    plan.person_replaces = 0.0
     plan.foreign_at_exclusive = "no"
     plan.days = 0.15
     plan.connecteam_zone = ZoneInfo(rng.choice(("UTC", "Pacific/Kiritimati", "America/New_York")))
@@ -172,6 +173,7 @@ def _signs(plan: Plan, rng: Random) -> None:
     _places(plan, rng, 1, exclusive=rng.random() < 0.7 or replace, replace=replace)
     plan.post_faults = 0.5
     plan.post_kinds = (*_PARTIAL, "short echo, rest applied", "short echo, rest late")
+    plan.person_replaces = 0.4
     _each_trade(plan, sales=20, losses=0.4, zeros=0.2)
 
 
@@ -223,6 +225,14 @@ def _sleepers(plan: Plan, rng: Random) -> None:
     plan.post_faults = rng.choice((0.0, 0.3))
 
 
+def _intruders(plan: Plan, rng: Random) -> None:
+    """A stranger writes at an exclusive place, in the middle of the day; windows may be replaced."""
+    _places(plan, rng, 1, exclusive=True, replace=True)
+    plan.foreign_at_exclusive, plan.planted_among = "meanwhile", True
+    plan.post_faults, plan.post_kinds = 0.5, _PARTIAL
+    _each_trade(plan, sales=20, losses=0.25)
+
+
 THEMES: dict[str, _Maker] = {
     "windows": _windows,
     "late deletes": _late_deletes,
@@ -237,5 +247,6 @@ THEMES: dict[str, _Maker] = {
     "old copies": _old_copies,
     "strangers": _strangers,
     "sleepers": _sleepers,
+    "intruders": _intruders,
 }
 """New ones at the end: a seed names its theme by its place."""
