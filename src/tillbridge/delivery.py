@@ -9,6 +9,7 @@ No commit spans a network call. What is still *sending* when the process dies is
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from tillbridge import outcome
 from tillbridge.account import Account
@@ -250,10 +251,12 @@ def _purpose(batch: Batch) -> Purpose:
 
 def _wanted(rows: Sequence[Row]) -> Wanted:
     stamps = sorted({row.transaction.created_at for row in rows})
-    sums: set[int] = set()
-    for part in (part for batch in plan(rows) for part in batch.parts):
-        total = 0
-        for row in part.rows:
-            total += row.transaction.amount
-            sums.add(total)
-    return Wanted(stamps[0], stamps[-1], stamps, sorted(sums))
+    return Wanted(stamps[0], stamps[-1], stamps, lambda: _first_sums(rows))
+
+
+def _first_sums(rows: Sequence[Row]) -> list[int]:
+    """What the first one, two, three, ... rows of each of the next parts add up to."""
+    parts = [part for batch in plan(rows) for part in batch.parts]
+    return sorted(
+        {total for part in parts for total in accumulate(r.transaction.amount for r in part.rows)}
+    )

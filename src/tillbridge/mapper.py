@@ -9,7 +9,7 @@ Connecteam's reference for transactions (whole seconds, amount before tax).
 from dataclasses import dataclass, field
 from datetime import time
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
@@ -108,8 +108,10 @@ def summarise(sale: Sale) -> Summary | Quarantined:
     if len(codes) > 1:
         return Quarantined(f"the sale has more than one currency: {', '.join(sorted(codes))}")
     currency = codes.pop() if codes else None
-    digest = _digest(sale.type, epoch_ms(sale.closed), groups, currency)
-    return Summary(sale.type, sale.closed, groups, currency, digest)
+    closed_ms = epoch_ms(sale.closed)
+    total = next(iter(groups.values())) if len(groups) == 1 else add_up(groups.values())
+    digest = _digest(sale.type, closed_ms, groups, currency)
+    return Summary(sale.type, sale.closed, closed_ms, groups, total, currency, digest)
 
 
 def map_sale(summary: Summary, rules: Rules) -> Transaction | Skipped | Quarantined:
@@ -128,13 +130,13 @@ def map_sale(summary: Summary, rules: Rules) -> Transaction | Skipped | Quaranti
         return Quarantined(f"{currency[:12]!r} is not a currency of ISO 4217")
     kept = _kept(summary, rules)
     net = kept.net + kept.service_charge if rules.service_charge else kept.net
-    closed = summary.closed
+    created_at = summary.closed_ms // 1000
     if rules.evening_date:
-        closed = evening_stamp(closed, rules.zone, rules.day_starts_at)
+        created_at = epoch_s(evening_stamp(summary.closed, rules.zone, rules.day_starts_at))
     return Transaction(
         location_id=rules.connecteam_id,
         sale_type=sale_type,
-        created_at=epoch_s(closed),
+        created_at=created_at,
         amount=to_minor(net, digits),
         tax=to_minor(kept.tax, digits),
         currency=currency,
@@ -195,9 +197,12 @@ def _amount(text: str | None, name: str) -> Decimal:
 
 def _group_name(line: SaleLine) -> GroupName:
     group = line.group
-    if group is None:
-        return _NO_GROUP
-    return GroupName((group.name or "").strip(), (group.code or "").strip())
+    return _NO_GROUP if group is None else _named(group.name, group.code)
+
+
+@lru_cache(maxsize=1024)
+def _named(name: str | None, code: str | None) -> GroupName:
+    return GroupName((name or "").strip(), (code or "").strip())
 
 
 def _digest(

@@ -216,23 +216,25 @@ _Waiting = dict[tuple[int, str, int, str, int], list[int]]
 def _match(sent: Sequence[Transaction], rows: Sequence[EchoedRow]) -> dict[int, str] | None:
     """Match echoed rows to sent ones by value, whatever their order; None if one fits nowhere."""
     waiting: _Waiting = defaultdict(list)
+    currencies = sorted({tx.currency for tx in sent})
     for place, tx in enumerate(sent):
         key = (tx.location_id, tx.sale_type, tx.created_at, tx.currency, tx.amount)
         waiting[key].append(place)
     matched: dict[int, str] = {}
     # Rows that say more are matched first, so that a row without tax takes what they leave.
     for echoed in sorted(rows, key=lambda row: (row.tax is None) + (row.currency is None)):
-        free = _take(waiting, sent, echoed)
+        free = _take(waiting, sent, currencies, echoed)
         if free is None:
             return None
         matched[free] = echoed.transaction_id
     return matched
 
 
-def _take(waiting: _Waiting, sent: Sequence[Transaction], row: EchoedRow) -> int | None:
-    sent_in = sorted({tx.currency for tx in sent})
-    for currency in [row.currency] if row.currency else sent_in:
-        if currency not in sent_in:
+def _take(
+    waiting: _Waiting, sent: Sequence[Transaction], currencies: Sequence[str], row: EchoedRow
+) -> int | None:
+    for currency in [row.currency] if row.currency else currencies:
+        if currency not in currencies:
             continue
         digits = minor_digits(currency)
         amount = to_minor(row.amount, digits)

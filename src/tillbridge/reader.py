@@ -25,7 +25,7 @@ from tillbridge.log import get_logger
 from tillbridge.mapper import Rules
 from tillbridge.record import Record, Undecodable, record_of, record_of_undecodable
 from tillbridge.states import Lane
-from tillbridge.windows import EDGE, Period, covers
+from tillbridge.windows import EDGE, Period
 
 _log = get_logger("tillbridge.reader")
 
@@ -248,7 +248,12 @@ class Reader:
             )
             for b in page.broken
         ]
-        inside = [record for record in records if covers(task.period, record.closed_ms)]
+        first_ms, end_ms = epoch_ms(task.period.start), epoch_ms(task.period.end)
+        inside = [
+            record
+            for record in records
+            if record.closed_ms is None or first_ms <= record.closed_ms < end_ms
+        ]
         if task.collect is not None:
             task.collect(inside)
             progress.report.add(Taken(0, 0, len(inside), 0))
@@ -259,7 +264,8 @@ class Reader:
             if last:
                 task.when_done(commit)
             elif task.when_page is not None and progress.probe is None:
-                self._note_page(commit, task.when_page, page, progress)
+                stamps = [record.closed_ms for record in records if record.closed_ms is not None]
+                self._note_page(commit, task.when_page, stamps, progress, whole=not page.broken)
         progress.report.add(taken)
         if taken.quarantined:
             _log.warning(
@@ -271,12 +277,13 @@ class Reader:
         self,
         commit: Connection,
         when_page: Callable[[Connection, int], None],
-        page: Page,
+        stamps: list[int],
         progress: _Progress,
+        *,
+        whole: bool,
     ) -> None:
         """Everything up to the page's last stamp has been read, if the order is as documented."""
-        stamps = [epoch_ms(sale.closed) for sale in page.sales if sale.closed]
-        if not stamps or page.broken or stamps != sorted(stamps):
+        if not stamps or not whole or stamps != sorted(stamps):
             return
         if progress.reached_ms is None or stamps[0] >= progress.reached_ms:
             progress.reached_ms = stamps[-1]

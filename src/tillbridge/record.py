@@ -89,7 +89,7 @@ def record_of(sale: Sale, rules: Rules) -> Record:
         fisc_id=sale.fisc_id or None,
         receipt_id=sale.receipt_id or None,
         opened_ms=opened_ms,
-        closed_ms=epoch_ms(sale.closed) if sale.closed else None,
+        closed_ms=_closed_ms(sale, known),
         source_type=sale.type,
         net=plain_text(total.net) if total else None,
         tax=plain_text(total.tax) if total else None,
@@ -106,6 +106,12 @@ def record_of(sale: Sale, rules: Rules) -> Record:
         reason=reason,
         kept=kept,
     )
+
+
+def _closed_ms(sale: Sale, known: Summary | None) -> int | None:
+    if known is not None:
+        return known.closed_ms
+    return epoch_ms(sale.closed) if sale.closed else None
 
 
 def record_of_undecodable(broken: Undecodable, rules: Rules) -> Record:

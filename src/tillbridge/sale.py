@@ -101,14 +101,15 @@ class GroupName(NamedTuple):
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """A sale added up as it came; no rule of ours has touched it yet.
 
     Attributes:
         type: as reported.
         closed: `timeClosed`, aware.
+        closed_ms: the same in milliseconds since the epoch, rounded down.
         groups: exact sums by accounting group.
+        total: the sum of those.
         currency: the one that the lines name, or None where no line names any.
         digest: a hash of all of the above; two reports of a sale with the same digest say the
             same thing under every possible rule.
@@ -116,13 +117,11 @@ class Summary:
 
     type: str
     closed: datetime
+    closed_ms: int
     groups: dict[GroupName, Sums]
+    total: Sums
     currency: str | None
     digest: bytes
-
-    @property
-    def total(self) -> Sums:
-        return add_up(self.groups.values())
 
 
 class Transaction(NamedTuple):

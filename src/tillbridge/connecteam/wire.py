@@ -5,13 +5,18 @@ Amounts are written digit by digit from minor units, so that 8.33 is never 8.329
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,  # pydantic needs these before Python 3.12
+)
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing_extensions import TypedDict
 
 from tillbridge import outcome
 from tillbridge.http import Answer
@@ -48,7 +53,7 @@ class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=False)
 
 
-class _Transaction(_Wire):
+class _Transaction(TypedDict):
     transaction_id: Annotated[
         str, Field(validation_alias="transactionId", coerce_numbers_to_str=True)
     ]
@@ -56,8 +61,8 @@ class _Transaction(_Wire):
     sale_type: Annotated[str, Field(validation_alias="saleType")]
     created_at: Annotated[int, Field(validation_alias="createdAt")]
     amount: Annotated[_Money, Field(validation_alias="finalSaleAmount")]
-    tax: Annotated[_Money | None, Field(validation_alias="taxAmount")] = None
-    currency: str | None = None
+    tax: NotRequired[Annotated[_Money | None, Field(validation_alias="taxAmount")]]
+    currency: NotRequired[str | None]
 
 
 class _Created(_Wire):
@@ -66,7 +71,11 @@ class _Created(_Wire):
 
 class _CreatedAnswer(_Wire):
     data: _Created
-    request_id: Annotated[str | None, Field(validation_alias="requestId")] = None
+
+
+class _RequestIds(_Wire):
+    camel: Annotated[Any, Field(validation_alias="requestId")] = None
+    snake: Annotated[Any, Field(validation_alias="request_id")] = None
 
 
 class _Day(_Wire):
@@ -128,8 +137,8 @@ def _decode_created(answer: Answer) -> outcome.Shape:
     return outcome.Echo(
         tuple(
             outcome.EchoedRow(
-                row.transaction_id, row.location_id, row.sale_type, row.created_at,
-                row.amount, row.tax, row.currency,
+                row["transaction_id"], row["location_id"], row["sale_type"], row["created_at"],
+                row["amount"], row.get("tax"), row.get("currency"),
             )
             for row in rows
         )
@@ -255,12 +264,13 @@ def is_base_response(answer: Answer) -> bool:
 
 def request_id(answer: Answer) -> str | None:
     """The id that Connecteam's support asks for, wherever this answer keeps it."""
-    document = _document(answer.body) if len(answer.body) < 4_000_000 else None
-    names: Iterable[str] = ("requestId", "request_id")
-    if isinstance(document, dict):
-        for name in names:
-            if isinstance(document.get(name), str):
-                return redact(str(document[name]))[:100]
+    try:
+        ids = _RequestIds.model_validate_json(answer.body)
+    except ValidationError:
+        ids = _RequestIds()
+    for told in (ids.camel, ids.snake):
+        if isinstance(told, str):
+            return redact(told)[:100]
     told = answer.headers.get("x-request-id")
     return redact(told)[:100] if told else None
 
