@@ -304,7 +304,7 @@ class Bridge:
         places = [Place(self.sources[p.name], bounds_of(p)) for p in config.locations if p.enabled]
         self.keeping = assemble(
             Means(ledger, self.account, readings, pages, clock, self.alarms, self._executor,
-                  config.lightspeed.max_concurrency, corrector, replacer),
+                  config.lightspeed.max_concurrency, corrector, replacer, bases),
             self.policies,
             places,
             doubts,

@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
 from system.installation import Installation, install
 from tillbridge.clock import SystemClock
 from tillbridge.config import load
@@ -92,13 +94,9 @@ class World:
 
     @staticmethod
     def _newest(view: Any) -> int:
-        from sqlalchemy import text
-
         return int(view.execute(text("select max(id) from repair")).scalar_one())
 
     def query(self, sql: str, **values: Any) -> list[Any]:
-        from sqlalchemy import text
-
         with self.ledger.view() as view:
             return list(view.execute(text(sql), values).all())
 
@@ -166,12 +164,12 @@ def world(
     chosen = {"sales_per_day": 40, "locations": 1, "plan": "none", **options}
     with Sandbox(SandboxOptions(**chosen)) as sandbox:
         home = install(folder, sandbox, start=sandbox.first_day)
-        text = home.text.replace("exclusive = true", f"exclusive = {str(exclusive).lower()}")
-        text = text.replace(
+        config = home.text.replace("exclusive = true", f"exclusive = {str(exclusive).lower()}")
+        config = config.replace(
             "[sync]",
             f'[doubt]\nwait = "{wait}"\npatience = "0s"\nwhen_unclear = "{when_unclear}"\n\n[sync]',
         )
-        home.write(text)
+        home.write(config)
         home.begin_signed_in()
         made = World(sandbox, home)
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
+from tillbridge.bases import Bases
 from tillbridge.clock import Clock
 from tillbridge.correct import Corrector
 from tillbridge.ledger.store import Ledger
@@ -35,6 +36,7 @@ class Means:
     max_in_flight: int
     corrector: Corrector
     replacer: Replacer
+    bases: Bases
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +86,6 @@ def assemble(
             doubts,
             Deeds(means.ledger, means.account, means.corrector, means.replacer),
             means.alarms,
+            means.bases.look_now,
         ),
     )

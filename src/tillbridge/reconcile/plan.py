@@ -204,10 +204,12 @@ def _at_exclusive(day: date, calendar: CalendarDay, permit: Permit) -> Step:
         return DropCopies(day, (copies[0].sale_id,), None)
     may_replace = permit.may_replace and day not in permit.tried_days and bool(calendar.posted)
     # Missing gains make the total too small, missing losses too large.
-    suspects = _untried([row for row in calendar.posted if row.amount * rest < 0], permit)
+    against = [row for row in calendar.posted if row.amount * rest < 0]
+    enough = abs(sum(row.amount for row in against)) >= abs(rest)
+    suspects = _untried(against, permit) if enough else []
     if rest < 0 and suspects and not (may_replace and len(suspects) > CHEAPER_TO_REPLACE):
         return TakeOut(day, tuple(row.sale_id for row in suspects), -rest)
-    nameless = [row for row in calendar.posted if not row.has_id and row.amount * rest < 0]
+    nameless = [row for row in against if not row.has_id]
     if nameless and not suspects and sum(row.amount for row in nameless) == -rest:
         return PutBack(day, tuple(row.sale_id for row in nameless))
     low, high = _range(calendar)

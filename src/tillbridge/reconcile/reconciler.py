@@ -45,6 +45,7 @@ class Compared:
         zone_observed: whether the totals have shown it, or it only fits best.
         read: whether Connecteam's totals could be read.
         mature: whether no write of ours can be missing from them.
+        stop: why posting is stopped there, if it is.
         calendar: Connecteam's days beside the ledger.
         errors: what could not be read at Lightspeed.
         vanished: what was held or set aside.
@@ -58,6 +59,7 @@ class Compared:
     zone_observed: bool = False
     read: bool = False
     mature: bool = False
+    stop: str | None = None
     calendar: Mapping[date, CalendarDay] = field(default_factory=dict)
     errors: list[TillbridgeError] = field(default_factory=list)
     vanished: list[Vanished] = field(default_factory=list)
@@ -167,12 +169,12 @@ class Reconciler:
         rests: dict[date, Sequence[Cause]] = {}
         if evidence is not None:
             mature = evidence.mature_in_s == 0
-            result.read, result.mature = True, mature
+            result.read, result.mature, result.stop = True, mature, evidence.stop
             result.calendar = sides.calendar_days(side, evidence.reading.totals, stamp_day)
             rests = {
                 day: name_rest(
                     calendar, exclusive=result.policy.exclusive, mature=mature,
-                    proves=evidence.proves,
+                    proves=evidence.proves, is_old=evidence.stop == "old_ledger",
                 )
                 for day, calendar in result.calendar.items()
             }  # fmt: skip
@@ -224,7 +226,8 @@ class Reconciler:
                         ends_ms=epoch_ms(business_day.ends),
                     )  # fmt: skip
                     result.states[figures.day] = (state, why)
-            if result.mature and not comparing.has_doubt(commit, key):
+            # A ledger that may be an old copy cannot tell what is others' and what it forgot.
+            if result.mature and result.stop is None and not comparing.has_doubt(commit, key):
                 targets.note_foreign_amounts(commit, key, _foreign(result))
 
 

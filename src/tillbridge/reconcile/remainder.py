@@ -105,7 +105,7 @@ def pairs_of(day: CalendarDay, amount: int) -> list[tuple[Posted, Posted]]:
 
 
 def name_rest(
-    day: CalendarDay, *, exclusive: bool, mature: bool, proves: bool
+    day: CalendarDay, *, exclusive: bool, mature: bool, proves: bool, is_old: bool = False
 ) -> tuple[Cause, ...]:
     """Name what the total holds beyond the ledger; the amounts add up to `day.rest`.
 
@@ -114,6 +114,7 @@ def name_rest(
         exclusive: nobody else may write there.
         mature: no write of ours can still be missing from the totals.
         proves: totals are known to show what was posted.
+        is_old: the ledger is, or seems to be, an old copy.
     """
     if day.rest == 0:
         return ()
@@ -132,6 +133,8 @@ def name_rest(
         known = (Cause(CauseName.FOREIGN, day.known_foreign, 0, "others' sales"),)
     if exclusive:
         return (_at_exclusive(day),)
+    if is_old and forgotten(day) is not None:
+        return (*known, _not_in_ledger(day))
     return known if day.surprise == 0 else (*known, _at_shared(day))
 
 
@@ -155,8 +158,7 @@ def _at_exclusive(day: CalendarDay) -> Cause:
         text = "nothing was posted on this day"
         return Cause(CauseName.UNEXPLAINED, rest, 0, text)
     if forgotten(day) is not None:
-        text = "just what the next waiting sales add up to: they seem to be there already"
-        return Cause(CauseName.NOT_IN_LEDGER, rest, len(forgotten(day) or ()), text)
+        return _not_in_ledger(day)
     missing, doubled = equal_to(day, -rest), equal_to(day, rest)
     if missing and rest < 0:
         return Cause(CauseName.MISSING, rest, 1, "just the amount of one posted sale")
@@ -168,6 +170,11 @@ def _at_exclusive(day: CalendarDay) -> Cause:
         text = "sales are there twice, or somebody else wrote there"
         return Cause(CauseName.DOUBLED, rest, 0, text)
     return Cause(CauseName.UNEXPLAINED, rest, 0, "somebody else seems to have written there")
+
+
+def _not_in_ledger(day: CalendarDay) -> Cause:
+    text = "just what the next waiting sales add up to: they seem to be there already"
+    return Cause(CauseName.NOT_IN_LEDGER, day.surprise, len(forgotten(day) or ()), text)
 
 
 def _at_shared(day: CalendarDay) -> Cause:

@@ -83,6 +83,7 @@ class Repairer:
         doubts: T and L.
         deeds: carries steps out.
         alarms: for what is left.
+        stop_ended: told of each location at which posting may go on.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Repairer:
         doubts: DoubtPolicy,
         deeds: Deeds,
         alarms: Alarms,
+        stop_ended: Callable[[int], None],
     ) -> None:
         self._ledger = ledger
         self._account = account
@@ -106,6 +108,7 @@ class Repairer:
         self._doubts = doubts
         self._deeds = deeds
         self._alarms = alarms
+        self._stop_ended = stop_ended
         self._look_at_boot_s: dict[int, float] = {}
 
     def step(self, should_stop: Callable[[], bool] = lambda: False) -> float | None:
@@ -254,7 +257,7 @@ class Repairer:
         targets.clear_stop(commit, key, "its difference is being repaired", now)
 
     def _act(self, case: _Round, steps: Sequence[Step], should_stop: Callable[[], bool]) -> float:
-        self._alarms.resolve(f"posting_stopped:{case.policy.connecteam_id}")
+        self._resume(case)
         for step in steps:
             if should_stop():
                 return 0.0
@@ -285,6 +288,11 @@ class Repairer:
         )  # fmt: skip
         return 0.0
 
+    def _resume(self, case: _Round) -> None:
+        key = case.policy.connecteam_id
+        self._alarms.resolve(f"posting_stopped:{key}")
+        self._stop_ended(key)
+
     def _accepts(self, case: _Round) -> bool:
         """Whether a stop is over now that every day agrees."""
         return bool(case.target.stop == "unexplained" or case.row.by_person)
@@ -294,7 +302,7 @@ class Repairer:
         if not left:
             self._alarms.resolve(f"repair_left:{key}")
             if case.target.stop is not None and self._accepts(case):
-                self._alarms.resolve(f"posting_stopped:{key}")
+                self._resume(case)
             return
         days = ", ".join(step.day.isoformat() for step in left[:5])
         why = left[0].reason

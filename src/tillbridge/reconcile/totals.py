@@ -29,11 +29,13 @@ class Evidence:
         reading: as read.
         mature_in_s: seconds until no write of ours can be missing from them; 0 if that is so.
         proves: totals are known to show what was posted.
+        stop: why posting is stopped there, if it is.
     """
 
     reading: Reading
     mature_in_s: float
     proves: bool
+    stop: str | None
 
 
 class TotalsReader:
@@ -86,7 +88,7 @@ class TotalsReader:
         assert row is not None
         patience = self._doubts.patience(row.lag_worst_s, row.lag_count)
         mature_in_s = quiet_of(row, reading.taken).mature_in(patience)
-        return Evidence(reading, mature_in_s, proves=not row.totals_differ)
+        return Evidence(reading, mature_in_s, not row.totals_differ, row.stop)
 
     def zone(
         self,

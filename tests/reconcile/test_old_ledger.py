@@ -1,0 +1,126 @@
+"""A restored old ledger, with and without its high-water mark: brought up to date, never doubled."""
+
+import shutil
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconcile.world import World, world
+from tillbridge.reconcile.figures import CauseName
+
+
+def _back_up(here: World) -> Path:
+    here.stop()
+    copy = here.home.ledger.with_name("copy.db")
+    shutil.copyfile(here.home.ledger, copy)
+    here.start()
+    return copy
+
+
+def _restore(here: World, copy: Path, *, with_mark: bool) -> None:
+    here.stop()
+    for end in ("-wal", "-shm"):
+        here.home.ledger.with_name(f"ledger.db{end}").unlink(missing_ok=True)
+    shutil.copyfile(copy, here.home.ledger)
+    if not with_mark:
+        here.home.ledger.with_name("ledger.db.generation").unlink()
+    here.start()
+    here.compare()
+
+
+def _trade(here: World, sales: int) -> None:
+    ago = datetime.now(UTC) - datetime.combine(here.day, time(14), UTC)
+    for number in range(sales):
+        here.sandbox.close_sale(0, ago=ago - number * (ago / 400))
+    here.compare()  # they came late: it is the whole day that brings them
+
+
+def _stops(here: World) -> list[Any]:
+    return [row[0] for row in here.query("select stop from target where stop is not null")]
+
+
+@pytest.mark.parametrize(("exclusive", "with_mark"), [(True, True), (True, False), (False, True)])
+def test_what_an_old_ledger_forgot_is_taken_over_not_sent_again(
+    tmp_path: Path, exclusive: bool, with_mark: bool
+):
+    with world(tmp_path, exclusive=exclusive) as here:
+        copy = _back_up(here)
+        _trade(here, 7)
+        here.run(2)
+        here.assert_right()
+        _restore(here, copy, with_mark=with_mark)
+        here.run(2)
+        assert _stops(here) == ["old_ledger" if with_mark else "unexplained"]
+        assert here.query("select count(*) from sale where state = 'waiting'") == [(7,)]
+        assert [line["action"] for line in here.repair()] == ["adopt"]
+        assert _stops(here) == []
+        here.assert_right()
+        assert not here.figures().needs_look
+        _trade(here, 2)  # and from here on it goes as ever
+        here.run(2)
+        here.assert_right()
+
+
+def test_an_old_ledger_is_repaired_only_by_a_persons_command(tmp_path: Path):
+    with world(tmp_path) as here:
+        copy = _back_up(here)
+        _trade(here, 5)
+        here.run(2)
+        _restore(here, copy, with_mark=True)
+        here.run(2)
+        assert [line["action"] for line in here.repair(by_person=False)][-1:] != ["adopt"]
+        assert _stops(here) == ["old_ledger"]
+        here.assert_right()
+
+
+def test_a_request_that_was_under_way_at_the_time_of_the_copy_is_not_sent_again(tmp_path: Path):
+    with world(tmp_path) as here:
+        _trade(here, 4)
+        here.sandbox.fail_next("post", "lost-after")
+        here.run()  # its answer is lost, and the copy knows only of a doubt
+        assert here.query("select count(*) from sale where state = 'in_doubt'") == [(4,)]
+        copy = _back_up(here)
+        here.run(3)
+        here.assert_right()
+        _trade(here, 3)
+        here.run(2)
+        _restore(here, copy, with_mark=True)
+        here.run(2)
+        here.repair()
+        here.assert_right()
+        assert _stops(here) == []
+
+
+def test_what_was_amended_after_the_copy_is_not_posted_a_second_time(tmp_path: Path):
+    with world(tmp_path) as here:
+        copy = _back_up(here)
+        (reference,) = here.query("select reference from sale where amount > 500")[5]
+        here.sandbox.amend_sale(0, reference)
+        here.compare()
+        here.run(2)
+        here.assert_right()
+        _restore(here, copy, with_mark=True)
+        here.compare()
+        here.run(2)
+        here.assert_right()
+        here.repair()
+        here.assert_right()
+        assert _stops(here) == []
+
+
+def test_where_the_totals_do_not_tell_the_stop_stays(tmp_path: Path):
+    with world(tmp_path) as here:
+        copy = _back_up(here)
+        _trade(here, 6)
+        here.run(2)
+        here.foreign("77777.77", here.rows()[3][1])
+        _restore(here, copy, with_mark=True)
+        here.run(2)
+        held = len(here.rows())
+        assert here.causes().keys() & {CauseName.UNEXPLAINED, CauseName.DOUBLED}
+        assert [line["action"] for line in here.repair()] == ["leave"]
+        here.run(2)
+        assert _stops(here) == ["old_ledger"]
+        assert len(here.rows()) == held
