@@ -90,14 +90,22 @@ def backfill(
 @app.command()
 def status(
     context: typer.Context,
+    all_of_them: Annotated[
+        bool, typer.Option("--all", help="Every installation on this machine.")
+    ] = False,
     as_json: AsJson = False,
     config: ConfigFile = None,
     instance: Instance = None,
 ) -> None:
-    """Say how far each location is, and what needs a person."""
+    """Say how far each location is, what is late, and what needs a person."""
+    common = Common.of(context, config, instance)
+    if all_of_them:
+        from tillbridge.cli.fleet import status_of_all
+
+        raise typer.Exit(status_of_all(common, as_json=as_json))
     from tillbridge.cli.state import status as command
 
-    raise typer.Exit(command(Common.of(context, config, instance), as_json=as_json))
+    raise typer.Exit(command(common, as_json=as_json))
 
 
 @quarantine_app.command("list")
