@@ -115,7 +115,6 @@ def read_answer(pasted: str, attempt: Attempt) -> str:
 
 def _code_in(text: str, attempt: Attempt) -> str:
     client = attempt.client
-    parts = urlsplit(text)
     here = text.split("#", 1)[0].split("?", 1)[0]
     if here != client.redirect_uri.split("?", 1)[0]:
         raise NotTheAnswer(
@@ -123,6 +122,7 @@ def _code_in(text: str, attempt: Attempt) -> str:
             "Copy the address on which the sign-in ended; if it did end there, write that address "
             "as redirect_uri under [lightspeed], to the letter as the client was registered.",
         )
+    parts = urlsplit(text)
     answer = dict(parse_qsl(parts.query)) | dict(parse_qsl(parts.fragment))
     keep_secret(answer.get("code", ""))
     if not secrets.compare_digest(answer.get("state", "").encode(), attempt.state.encode()):
