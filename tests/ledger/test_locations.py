@@ -61,7 +61,7 @@ def test_a_location_with_history_may_not_and_every_such_one_is_named(shop):
     assert len(texts) == 2
     assert "Quay" in texts[0]
     assert "was 123 and is now 789" in texts[0]
-    assert "another [ledger] path" in texts[0]
+    assert "tillbridge rules --apply" in texts[0]
     assert (get(shop).name, get(shop).connecteam_id) == (HARBOUR.name, 123)
 
 
