@@ -43,6 +43,13 @@ def restore(common: Common, file: Path) -> int:
     if mark.generation <= put.generation and mark.batch_id <= put.newest_batch:
         say("Nothing was posted since this copy was made; start the service again.")
         return 0
+    if mark.batch_id <= put.newest_batch:
+        say(
+            "This copy knows the newest request that was ever sent, but a process has begun to "
+            "post since it was made. The next start compares Connecteam's totals with it first, "
+            "and goes on where they agree; `tillbridge status` names where they do not."
+        )
+        return 3
     say(
         "Sales were posted since this copy was made, so it does not know that they are in "
         "Connecteam. After the next start, sales are read but nothing is posted (old_ledger), "
