@@ -87,10 +87,22 @@ def copy_of(path):
 # -- the migrations and the schema are one -------------------------------------------------------
 
 
-def test_the_migrations_lead_to_the_schema(shop):
-    with shop.ledger.view() as view:
+@pytest.fixture
+def migrated(tmp_path):
+    """The file that all migrations make of nothing."""
+    path = tmp_path / "migrated.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as commit:
+        migrate.upgrade(commit)
+    engine.dispose()
+    return path
+
+
+def test_the_migrations_lead_to_the_schema(migrated):
+    with create_engine(f"sqlite:///{migrated}").connect() as view:
         context = MigrationContext.configure(view, opts={"compare_server_default": True})
         assert compare_metadata(context, metadata) == []
+        view.engine.dispose()
 
 
 def shape(connection):
@@ -121,17 +133,18 @@ def shape(connection):
     return {"tables": tables, "indices": {row[0]: " ".join(row[1].split()) for row in indices}}
 
 
-def test_down_to_the_conditions_of_indices(shop, tmp_path):
-    engine = create_engine(f"sqlite:///{tmp_path / 'schema.db'}")
-    metadata.create_all(engine)
-    engine.dispose()
+def test_a_new_ledger_is_what_the_migrations_make_down_to_the_conditions_of_indices(shop, migrated):
     with (
-        closing(sqlite3.connect(shop.path)) as migrated,
-        closing(sqlite3.connect(tmp_path / "schema.db")) as made,
+        closing(sqlite3.connect(migrated)) as by_migrations,
+        closing(sqlite3.connect(shop.path)) as at_once,
     ):
-        found, wanted = shape(migrated), shape(made)
+        found, wanted = shape(at_once), shape(by_migrations)
     assert wanted["tables"]["sale"]["checks"]
     assert found == wanted
+    assert version(migrated) == version(shop.path)
+    table = "SELECT sql FROM sqlite_master WHERE name = 'alembic_version'"
+    texts = {"".join(raw(path, table)[0][0].split()) for path in (migrated, shop.path)}
+    assert len(texts) == 1
 
 
 def test_the_newest_migration_is_the_one_the_ledger_compares_with():
@@ -170,8 +183,8 @@ def imports_alembic(path):
     return done.stdout.strip() == "True"
 
 
-def test_alembic_is_imported_only_when_there_is_something_to_migrate(path):
-    assert imports_alembic(path)
+def test_alembic_is_not_imported_where_there_is_nothing_to_migrate(path):
+    assert not imports_alembic(path)
     assert not imports_alembic(path)
 
 
@@ -245,12 +258,23 @@ def test_a_process_killed_within_a_migration_leaves_the_ledger_as_it_was(old, to
     assert version(old) == NUMBER
 
 
-def test_a_process_killed_while_it_makes_a_new_ledger_leaves_one_that_can_be_made(path, tomorrow):
-    killed_within(tomorrow("os.kill(os.getpid(), 9)"), path, NUMBER)
+KILLED_WHILE_NEW = """
+import os, sys
+from pathlib import Path
+from sqlalchemy import event
+from tillbridge.clock import SystemClock
+from tillbridge.ledger import schema, store
+event.listen(schema.part, "after_create", lambda *_, **__: os.kill(os.getpid(), 9))
+store.Ledger(Path(sys.argv[1]), SystemClock())
+"""
+
+
+def test_a_process_killed_while_it_makes_a_new_ledger_leaves_one_that_can_be_made(path):
+    command = [sys.executable, "-c", KILLED_WHILE_NEW, str(path)]
+    assert subprocess.run(command, check=False).returncode == -9
     assert raw(path, "SELECT count(*) FROM sqlite_master") == [(0,)]
-    tomorrow()
     Ledger(path, StillClock()).close()
-    assert version(path) == NUMBER
+    assert version(path) == HEAD
 
 
 def test_without_space_for_the_copy_nothing_is_migrated(old, tomorrow):

@@ -112,7 +112,6 @@ sale = Table(
         "created_at",
         "id",
         sqlite_where=text("state = 'waiting'"),
-        postgresql_where=text("state = 'waiting'"),
     ),
     Index("sale_part", "part_id", sqlite_where=text("part_id IS NOT NULL")),
     Index(
@@ -128,7 +127,6 @@ sale = Table(
         "location_id",
         "receipt_id",
         sqlite_where=text("receipt_id IS NOT NULL"),
-        postgresql_where=text("receipt_id IS NOT NULL"),
     ),
     Index("sale_created", "connecteam_id", "created_at"),
     Index(

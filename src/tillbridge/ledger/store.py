@@ -18,6 +18,7 @@ from sqlalchemy.exc import DatabaseError
 
 from tillbridge.clock import Clock
 from tillbridge.errors import ConfigError, TillbridgeError, TryLater
+from tillbridge.ledger.schema import metadata
 
 APPLICATION_ID = 0x74696C6C
 """Marks the file as a ledger ("till"), so that no other database is ever written to."""
@@ -110,15 +111,17 @@ class Ledger:
         version, is_new = _inspect(self.path, self._connection)
         if version == HEAD:
             return
-        # Imported only here: most starts need no migration, and Alembic is slow to import.
-        from tillbridge.ledger.migrate import upgrade  # noqa: PLC0415
-
         with self.commit() as commit:
+            if is_new:
+                _make_tables(commit)
+                return
             # Another process may have migrated it while this one waited for its turn to write;
             # a copy made now would take the place of the one from before.
-            if not is_new and _version(commit) == version:
+            if _version(commit) == version:
                 _keep_copy(self.path, version)
-            commit.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            # Imported only here: most starts need no migration, and Alembic is big and slow.
+            from tillbridge.ledger.migrate import upgrade  # noqa: PLC0415
+
             upgrade(commit)
 
 
@@ -203,6 +206,20 @@ def _inspect(path: Path, connection: Connection) -> tuple[str | None, bool]:
             "Install that version again, or restore the copy that it made beside the ledger.",
         )
     return version, False
+
+
+def _make_tables(commit: Connection) -> None:
+    """A new ledger is made as the schema says; a test shows that migrations lead to the same."""
+    if commit.exec_driver_sql("SELECT 1 FROM sqlite_master").first() is not None:
+        return  # another process was quicker
+    commit.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    metadata.create_all(commit, checkfirst=False)
+    # As Alembic would have made it.
+    commit.exec_driver_sql(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    commit.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (HEAD,))
 
 
 def _version(connection: Connection) -> str:

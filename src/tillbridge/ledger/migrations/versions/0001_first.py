@@ -287,7 +287,6 @@ def upgrade() -> None:
         ["location_id", "receipt_id"],
         unique=False,
         sqlite_where=sa.text("receipt_id IS NOT NULL"),
-        postgresql_where=sa.text("receipt_id IS NOT NULL"),
     )
     op.create_index(
         "sale_transaction",
@@ -302,7 +301,6 @@ def upgrade() -> None:
         ["connecteam_id", "lane", "created_at", "id"],
         unique=False,
         sqlite_where=sa.text("state = 'waiting'"),
-        postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_table(
         "correction",
