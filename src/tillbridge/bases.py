@@ -21,13 +21,11 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import ONE_DAY, TargetRow
 from tillbridge.log import get_logger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
-from tillbridge.readings import Reading, Readings, Span, quiet_of, sum_over
+from tillbridge.readings import AHEAD, BACK, Reading, Readings, Span, quiet_of, sum_over
 from tillbridge.stops import STOP_REMEDIES, UNTIL_RESTART
 
 _log = get_logger("tillbridge.bases")
 
-BACK = timedelta(days=400)
-AHEAD = timedelta(days=31)
 BASE_AGE_MS = 86_400_000
 """A base is renewed daily where it can be, so that a foreign hand is noticed within a day."""
 

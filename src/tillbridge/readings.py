@@ -22,6 +22,10 @@ _log = get_logger("tillbridge.readings")
 
 Span = tuple[date, date]
 
+BACK = timedelta(days=400)
+AHEAD = timedelta(days=31)
+"""Which days a base holds, from today; further where older sales wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -21,7 +21,7 @@ from tillbridge.batcher import MAX_ROWS
 from tillbridge.connecteam.client import Deleted
 from tillbridge.connecteam.quota import Purpose as QuotaPurpose
 from tillbridge.days import from_epoch_ms, utc_date
-from tillbridge.ledger import removals, sales, targets
+from tillbridge.ledger import parts, removals, sales, targets
 from tillbridge.ledger.parts import PartRow
 from tillbridge.ledger.removals import Purpose, RemovalRow, RemovalState
 from tillbridge.ledger.store import Ledger
@@ -37,7 +37,8 @@ LONGEST_S = 15 * 86_400
 
 NOT_TODAY = "today's quota does not cover it"
 NO_BASE = "its totals have yet to be looked at"
-WILL_PASS = (NOT_TODAY, NO_BASE)
+NOT_ALONE = "another request or delete there is not finished yet; try again in some minutes"
+WILL_PASS = (NOT_TODAY, NO_BASE, NOT_ALONE)
 """Refusals for now only: nothing is held for them, since waiting ends them."""
 
 Reread = Callable[[int, Period], bool]
@@ -75,7 +76,8 @@ class Replacer:
         """Decide to replace the window of these parts; see `want`."""
         first_s = min(row.first_created for row in undecided)
         last_s = max(row.last_created for row in undecided)
-        return self.want(key, first_s, last_s, reason, part_id=undecided[0].id, by_person=by_person)
+        deciding = tuple(row.id for row in undecided)
+        return self.want(key, first_s, last_s, reason, deciding=deciding, by_person=by_person)
 
     def want(
         self,
@@ -84,7 +86,7 @@ class Replacer:
         last_s: int,
         reason: str,
         *,
-        part_id: int | None = None,
+        deciding: tuple[int, ...] = (),
         by_person: bool = False,
         surplus: int = 0,
     ) -> str | None:
@@ -95,7 +97,7 @@ class Replacer:
             first_s: epoch seconds.
             last_s: epoch seconds, included.
             reason: for the event.
-            part_id: the part that it is about, if any.
+            deciding: the parts that it is about, if any; no request of theirs can act any more.
             by_person: a person asks for it, whatever `when_unclear` says.
             surplus: what the window is believed to hold, in the base and so in minor units, beyond
                 what was posted there; negative if it lacks something.
@@ -108,11 +110,11 @@ class Replacer:
         quota = self._account.left_today(), self._account.day_share()
         with self._ledger.commit() as commit:
             first_s, last_s = removals.attempted_span(commit, key, first_s, last_s)
-            refusal = self._refusal(commit, key, first_s, last_s, quota)
+            refusal = self._refusal(commit, key, first_s, last_s, quota, deciding)
             if refusal is None:
                 removals.plan(
                     commit, self._account.moment(), RemovalState.WANTED, Purpose.REPLACE,
-                    connecteam_id=key, part_id=part_id, start_s=first_s - 1,
+                    connecteam_id=key, part_id=min(deciding, default=None), start_s=first_s - 1,
                     end_s=last_s + 1, total=surplus, reason=reason,
                 )  # fmt: skip
         if refusal is None:
@@ -128,15 +130,24 @@ class Replacer:
         quota = self._account.left_today(), self._account.day_share()
         with self._ledger.view() as view:
             first_s, last_s = removals.attempted_span(view, key, stamp_s, stamp_s)
-            return self._refusal(view, key, first_s, last_s, quota)
+            return self._refusal(view, key, first_s, last_s, quota, ())
 
     def _refusal(
-        self, commit: Connection, key: int, first_s: int, last_s: int, quota: tuple[int, int]
+        self,
+        commit: Connection,
+        key: int,
+        first_s: int,
+        last_s: int,
+        quota: tuple[int, int],
+        deciding: tuple[int, ...],
     ) -> str | None:
         if not self._policies[key].exclusive:
             return "the location is not exclusive, and deleting could take others' sales"
         if last_s - first_s > LONGEST_S:
             return "the time to be replaced is longer than two weeks"
+        doubtful = {part.id for part in parts.open_parts(commit, key)} - {*deciding}
+        if doubtful or removals.blocking(commit, key):
+            return NOT_ALONE  # one unfinished write per location; theirs may even act afterwards
         row = targets.get(commit, key)
         assert row is not None
         days = _days(utc_date(first_s) - ONE_DAY, utc_date(last_s) + ONE_DAY)

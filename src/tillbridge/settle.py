@@ -21,7 +21,7 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import TargetRow
 from tillbridge.log import get_logger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
-from tillbridge.readings import Reading, Readings, days_of, quiet_of, sum_over
+from tillbridge.readings import AHEAD, BACK, Reading, Readings, days_of, quiet_of, sum_over
 from tillbridge.replace import WILL_PASS, Replacer
 from tillbridge.states import PartState
 from tillbridge.stops import UNTIL_RESTART
@@ -126,7 +126,10 @@ class Settler:
                 continue
             with self._ledger.view() as view:
                 base = targets.base_of(view, row)
-            assert base is not None, key
+            if base is None:
+                today = self._readings.today()
+                due[key] = today - BACK, today + AHEAD
+                continue
             # All days of the base: a reading that leads to holding becomes the next one, and
             # what is written later must lie within that, too.
             due[key] = (min(base[1]), max(base[1]))
@@ -203,8 +206,10 @@ class Settler:
         with self._ledger.view() as view:
             base = targets.base_of(view, row)
         span = targets.span_of(row)
-        assert base is not None
         assert span is not None
+        if base is None:
+            self._without_base(key, row, open_parts, reading, done)
+            return
         change = sum_over(reading.totals, span) - sum_over(base[1], span)
         match doubt.decide(self._situation(row, open_parts, reading.taken, change)):
             case ReadLater(after_s, verdict):
@@ -228,6 +233,24 @@ class Settler:
                         targets.note_foreign(commit, key, days_of(span))
                 self._hold(key, open_parts, reason, reading)
                 done.held += len(open_parts)
+
+    def _without_base(
+        self,
+        key: int,
+        row: TargetRow,
+        open_parts: Sequence[PartRow],
+        reading: Reading,
+        done: Settled,
+    ) -> None:
+        """What the totals were before is not known any more (a person's word took the base away):
+        they cannot tell, ever.
+        """
+        wait_s = doubt.final_in(self._situation(row, open_parts, reading.taken, None))
+        if wait_s > 0:
+            self._look_later(key, wait_s, done)
+            return
+        self._hold(key, open_parts, "what the totals were before is not known any more", reading)
+        done.held += len(open_parts)
 
     def _note_verdict(self, key: int, verdict: str | None, now: Moment) -> None:
         with self._ledger.commit() as commit:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -75,8 +76,8 @@ class Checker:
     # -- asked by Connecteam ----------------------------------------------------------------------
 
     def judge_post(self, rows: list[Value]) -> None:
-        """The first request ever to an exclusive place: a reading must not have shown that others
-        have something on its days. (Days of other zones than UTC and the venue's the bridge cannot
+        """The first request ever to an exclusive place: its first base must not have shown that
+        others have something on its days. (Days of other zones than UTC and the venue's the bridge cannot
         know yet.)
         """
         shelf = self.connecteam.shelf
@@ -84,10 +85,15 @@ class Checker:
         fresh = {t.id for t in self.plan.targets if t.exclusive} - begun
         if self.restored or not fresh:
             return
+        firsts: dict[int, float] = {}
+        for (key, _), taken_s in self.story.bases_s.items():
+            firsts[key] = min(taken_s, firsts.get(key, taken_s))
         theirs = {
             (row.value.location_id, shelf.day_of(row.value))
             for row in shelf.rows.values()
-            if row.foreign and row.live and row.id in shelf.foreign_read
+            if row.foreign
+            and row.live
+            and shelf.foreign_read_s.get(row.id, inf) <= firsts.get(row.value.location_id, -inf)
         }
         for row in rows:
             moment = from_epoch_ms(row.created_at * 1000)

@@ -59,8 +59,8 @@ class Shelf:
         self._live: Counter[Value] = Counter()
         self._mood = (-1.0, 0.0)
         self.many_copies = False
-        self.foreign_read: set[str] = set()
-        """Foreign rows that a reading has shown."""
+        self.foreign_read_s: dict[str, float] = {}
+        """When a reading first showed a foreign row."""
         self.pardoned = 0
         """Rows that the world itself planted, by acting later than it may."""
 
@@ -134,7 +134,7 @@ class Shelf:
             day = self.day_of(row.value)
             if first <= day <= last:
                 if row.foreign:
-                    self.foreign_read.add(row.id)
+                    self.foreign_read_s.setdefault(row.id, now)
                 gone = gone_s is not None and gone_s <= now
                 key = (row.value.location_id, day)
                 found[key] = found.get(key, 0) + (0 if gone else row.value.amount)

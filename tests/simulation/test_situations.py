@@ -1,8 +1,10 @@
 """Situations that no seed is sure to reach, made by hand from a themed world."""
 
+from simulation.accidents import Accidents
 from simulation.harness import run_seed
 from simulation.themes import seeds_of
 from tillbridge.account import Account
+from tillbridge.ledger import parts, targets
 from tillbridge.replace import NOT_TODAY, Replacer
 
 
@@ -25,3 +27,27 @@ def test_what_only_waits_for_quota_is_not_held(monkeypatch):
     assert run_seed(seeds_of("windows", 1)[0]).failure is None
     assert NOT_TODAY in answers
     assert None in answers
+
+
+def test_a_doubt_whose_base_is_gone_is_held_and_keeps_no_other_location_back(monkeypatch):
+    """A person who ends a stop takes the base away, for a new one; a doubt that was not known then
+    (a process died in the middle of a request) has nothing to be compared with.
+    """
+    happen = Accidents.happen
+    taken = []
+
+    def take_base(accidents):
+        sim = accidents._sim
+        if sim.process is not None and not taken:
+            with sim.process.ledger.commit() as commit:
+                taken.extend(row.connecteam_id for row in parts.open_parts(commit)[:1])
+                for key in taken:
+                    targets.set_values(commit, key, base_id=None)
+                    sim.checker.was_touched = True
+        happen(accidents)
+
+    monkeypatch.setattr(Accidents, "happen", take_base)
+    result = run_seed(seeds_of("lags", 1)[0])
+    assert result.failure is None
+    assert taken
+    assert result.reached["held: totals were changed by hand"] > 0

@@ -183,7 +183,7 @@ def _lags(plan: Plan, rng: Random) -> None:
     plan.post_faults = 0.6
     plan.post_kinds = (
         "lost after acting", "lost before acting", "applied late", "504 and applied late",
-        "200 too many after", "200 too many and applied late", "502 before",
+        "200 too many after", "200 too many and applied late", "502 before", "502 after",
     )  # fmt: skip
     plan.restarts = rng.choice((0.0, 0.3))
 
@@ -233,6 +233,17 @@ def _intruders(plan: Plan, rng: Random) -> None:
     _each_trade(plan, sales=20, losses=0.25)
 
 
+def _retold(plan: Plan, rng: Random) -> None:
+    """Sales come back with the same amount and another type: what is deleted, and what is posted
+    instead and lost, add up to nothing while the delete does not show yet.
+    """
+    _places(plan, rng, 1, exclusive=rng.random() < 0.7, replace=False)
+    plan.post_faults = 0.6
+    plan.post_kinds = ("lost before acting", "502 before", "200 too many before", "applied late")
+    plan.delete_faults = 0.0
+    _each_trade(plan, sales=12, amended=0.7, retold=1.0)
+
+
 THEMES: dict[str, _Maker] = {
     "windows": _windows,
     "late deletes": _late_deletes,
@@ -248,5 +259,6 @@ THEMES: dict[str, _Maker] = {
     "strangers": _strangers,
     "sleepers": _sleepers,
     "intruders": _intruders,
+    "retold": _retold,
 }
 """New ones at the end: a seed names its theme by its place."""

@@ -65,7 +65,7 @@ class Venue:
 @dataclass(slots=True)
 class Trade:
     """How a venue trades; shares are between 0 and 1, and most sales come in bursts, spread like
-    a bell around a moment.
+    a bell around a moment. `retold` is the share of the amended sales whose amount stays.
     """
 
     sales: int
@@ -78,6 +78,7 @@ class Trade:
     losses: float = 0.12
     zeros: float = 0.08
     spread_s: float = 2400.0
+    retold: float = 0.0
     bursts: list[float] = field(default_factory=list)
 
 
@@ -148,7 +149,9 @@ def _one_sale(
     versions = [Version(shown_s, payload, expected(venue, payload))]
     if rng.random() < trade.amended:
         again = {**payload, "accountReference": reference}
-        if rng.random() < 0.8:
+        if trade.retold and rng.random() < trade.retold:
+            again["type"] = "SALE" if payload["type"] == "UPDATE" else "UPDATE"
+        elif rng.random() < 0.8:
             again |= _content(rng, venue, trade)
         if rng.random() < 0.2:
             again["timeClosed"] = _stamp(closed + timedelta(seconds=rng.randint(-1500, 1500)))

@@ -91,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "forget that acknowledged rows may still lag",
-        ("lags", "signs"),
+        ("retold",),
         "doubt.py",
         "        after_ack = patience.lag_s - self.acked_s\n",
         "        after_ack = 0.0\n",
@@ -186,7 +186,7 @@ MUTANTS = (
     ),
     Mutant(
         "replace where it is not allowed",
-        ("signs",),
+        ("amended",),
         "replace.py",
         "        if not self._policies[key].may_replace and not by_person:\n",
         "        if False:\n",
