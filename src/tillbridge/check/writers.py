@@ -2,7 +2,7 @@
 
 Connecteam's day may be UTC's or the location's; where the totals have not shown which, the one in
 which more days fit is taken. What was posted moments ago may or may not show yet, and a request in
-doubt may or may not have landed: both widen what a day may hold, and prove nothing.
+doubt may or may not have landed: each, as a whole, may be in a total or not.
 """
 
 from collections import defaultdict
@@ -15,23 +15,25 @@ from tillbridge.check.report import Item, failed, passed, warned
 from tillbridge.money import minor_digits, minor_text
 
 _MOST_DAYS_NAMED = 5
+_MOST_TRIED = 14  # requests whose combinations are all looked at
 _DOUBLE = 0.02  # how near an excess must be to our own amount to look like a second integration
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Sums of the sales stamped within one quarter of an hour, in minor units.
+    """Sales of one request that are stamped within one quarter of an hour.
 
     Attributes:
         start_s: epoch seconds.
-        sure: Connecteam must show it.
-        least, most: what may show beyond that: from the negative to the positive sum of the rest.
+        part: which request, where it is not sure that the totals show it; None where it is.
+        posted: Connecteam has said that it took them.
+        amount: their sum, in minor units.
     """
 
     start_s: int
-    sure: int
-    least: int
-    most: int
+    part: int | None
+    posted: bool
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Unexplained:
-    """A day whose total the ledger cannot explain: `excess` is what is there too much."""
+    """A day whose total the ledger cannot explain: `expected` is what was posted, `excess` what is
+    there beyond it.
+    """
 
     day: date
     total: int
@@ -88,22 +92,33 @@ def judge_writers(
 def unexplained(
     totals: Mapping[date, int], buckets: Iterable[Bucket], zone: ZoneInfo
 ) -> list[Unexplained]:
-    """The days whose totals lie outside what the ledger allows, in one zone."""
+    """The days whose totals the ledger does not allow, in one zone."""
     sure: dict[date, int] = defaultdict(int)
-    least: dict[date, int] = defaultdict(int)
-    most: dict[date, int] = defaultdict(int)
+    likely: dict[date, int] = defaultdict(int)
+    unsure: dict[date, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for bucket in buckets:
         day = datetime.fromtimestamp(bucket.start_s, zone).date()
-        sure[day] += bucket.sure
-        least[day] += bucket.least
-        most[day] += bucket.most
-    found = []
-    for day, total in sorted(totals.items()):
-        low, high = sure[day] + least[day], sure[day] + most[day]
-        if not low <= total <= high:
-            excess = total - (high if total > high else low)
-            found.append(Unexplained(day, total, sure[day], excess))
-    return found
+        if bucket.posted:
+            likely[day] += bucket.amount
+        if bucket.part is None:
+            sure[day] += bucket.amount
+        else:
+            unsure[day][bucket.part] += bucket.amount
+    return [
+        Unexplained(day, total, likely[day], total - likely[day])
+        for day, total in sorted(totals.items())
+        if not _allowed(total - sure[day], list(unsure[day].values()))
+    ]
+
+
+def _allowed(rest: int, unsure: Sequence[int]) -> bool:
+    """Whether some of the unsure requests, each whole or not at all, make up the rest."""
+    if len(unsure) > _MOST_TRIED:
+        return sum(min(0, one) for one in unsure) <= rest <= sum(max(0, one) for one in unsure)
+    sums = {0}
+    for amount in unsure:
+        sums |= {one + amount for one in sums}
+    return rest in sums
 
 
 def _told(found: Sequence[Unexplained], currency: str) -> str:

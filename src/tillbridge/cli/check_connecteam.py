@@ -140,7 +140,7 @@ class ConnecteamCheck:
             found = daily.quarters(view, key, begins_s, ends_s, now, lag_s)
             unsettled = daily.is_taking_back(view, key, now, lag_s)
         zone = ZoneInfo(row.day_zone) if row.day_zone else None
-        return [Bucket(*values) for values in found], zone, unsettled
+        return [Bucket(*one) for one in found], zone, unsettled
 
     def _quota(self) -> Item:
         headers = self.exchanges.headers

@@ -4,6 +4,7 @@ Every time zone's days begin at a whole quarter of an hour, so these sums serve 
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
@@ -15,31 +16,39 @@ QUARTER_S = 900
 _UNSURE = (SaleState.SENDING, SaleState.IN_DOUBT, SaleState.HELD)
 
 
+class Quarter(NamedTuple):
+    """The sales of one request that are stamped within one quarter of an hour, in minor units.
+
+    `part` is None for those that Connecteam must show, whatever request brought them; `posted` is
+    whether Connecteam has said that it took them.
+    """
+
+    start_s: int
+    part: int | None
+    posted: bool
+    amount: int
+
+
 def quarters(
     view: Connection, connecteam_id: int, first_s: int, end_s: int, now: Moment, lag_s: float
-) -> Sequence[tuple[int, int, int, int]]:
-    """(start, sure, least, most) of each quarter of an hour that has sales, in minor units.
+) -> Sequence[Quarter]:
+    """What the ledger has of a location within a span.
 
     Args:
         view: the ledger.
         connecteam_id: the location.
-        first_s: epoch seconds, a whole quarter of an hour.
+        first_s: epoch seconds.
         end_s: not included.
         now: tells what was answered moments ago.
         lag_s: how long the totals may take to show what was answered.
     """
     ended = func.coalesce(part.c.ended_boot_s, -1e12)
     fresh = and_(part.c.boot_id == now.boot_id, ended > now.boot_s - lag_s)
-    is_sure = and_(sale.c.state == SaleState.POSTED, or_(part.c.id.is_(None), ~fresh))
+    posted = sale.c.state == SaleState.POSTED
+    unsure = case((and_(posted, or_(part.c.id.is_(None), ~fresh)), None), else_=part.c.id)
     start = sale.c.created_at - sale.c.created_at % QUARTER_S
-    amount = sale.c.amount
     rows = view.execute(
-        select(
-            start,
-            func.sum(case((is_sure, amount), else_=0)),
-            func.sum(case((~is_sure & (amount < 0), amount), else_=0)),
-            func.sum(case((~is_sure & (amount > 0), amount), else_=0)),
-        )
+        select(start, unsure, posted, func.sum(sale.c.amount))
         .select_from(sale.outerjoin(part, sale.c.part_id == part.c.id))
         .where(
             sale.c.connecteam_id == connecteam_id,
@@ -47,9 +56,9 @@ def quarters(
             sale.c.created_at < end_s,
             sale.c.state.in_((SaleState.POSTED, *_UNSURE)),
         )
-        .group_by(start)
+        .group_by(start, unsure, posted)
     )
-    return [(int(row[0]), int(row[1]), int(row[2]), int(row[3])) for row in rows]
+    return [Quarter(int(row[0]), row[1], bool(row[2]), int(row[3])) for row in rows]
 
 
 def is_taking_back(view: Connection, connecteam_id: int, now: Moment, lag_s: float) -> bool:
