@@ -141,7 +141,7 @@ def _reboots(plan: Plan, rng: Random) -> None:
     _places(plan, rng, 3, exclusive=rng.random() < 0.7, replace=False)
     plan.post_faults = 0.6
     plan.post_kinds = ("lost after acting", "lost after acting", "applied late", "502 after")
-    plan.reboots = 0.6
+    plan.reboots = 0.85
 
 
 def _planted(plan: Plan, rng: Random) -> None:
