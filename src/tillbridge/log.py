@@ -16,9 +16,12 @@ from collections.abc import MutableMapping
 from typing import Any, cast
 from urllib.parse import quote, quote_plus
 
-import structlog
-
 from tillbridge.journal import JournalHandler, is_journal
+
+# structlog would load a syntax highlighter for tracebacks, which are printed plainly here.
+sys.modules.setdefault("rich.traceback", None)  # type: ignore[arg-type]
+
+import structlog  # noqa: E402  # after the line above
 
 _HIDDEN = "[hidden]"
 _MIN_SECRET_CHARS = 4  # shorter ones would hide half of every line

@@ -171,7 +171,7 @@ def _on_connect(dbapi: Any, _record: Any) -> None:  # noqa: ANN401  # SQLAlchemy
     try:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA cache_size = -8000")  # 8 MB: the working set of a plan
+        cursor.execute("PRAGMA cache_size = -2000")  # 2 MB: more did not make a plan faster
         # After a long reader let it grow, the write-ahead log is cut to this when it is emptied.
         cursor.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     finally:
