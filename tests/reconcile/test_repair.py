@@ -123,6 +123,27 @@ def test_somebody_elses_row_at_an_exclusive_location_is_left_and_stops_posting(t
         here.assert_right(theirs)
 
 
+def test_what_a_repair_leaves_at_an_exclusive_location_stops_posting_until_it_is_gone(
+    tmp_path: Path,
+):
+    with world(tmp_path) as here:
+        key, row = here.with_amount()
+        theirs = here.foreign("0.37", row)
+        here.sandbox.delete_at_connecteam(key)
+        assert here.repair()[-1]["action"] == "leave"
+        here.assert_right(theirs)
+        here.again()
+        here.sandbox.close_sale(0)
+        here.run(3)
+        assert here.query("select stop from target") == [("unexplained",)]
+        (found,) = [key for key, row in here.rows() if row == theirs]
+        here.sandbox.delete_at_connecteam(found)
+        here.again()
+        here.run(3)
+        here.assert_right()
+        assert here.query("select stop from target") == [(None,)]
+
+
 def test_a_late_sale_is_found_named_and_posted(tmp_path: Path):
     with world(tmp_path) as here:
         here.figures()

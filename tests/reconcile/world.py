@@ -82,6 +82,10 @@ class World:
     def repair(self, *, by_person: bool = True, most: int = 40) -> list[dict[str, Any]]:
         """Ask for it and run passes until it has ended; what it did."""
         self.ask(by_person=by_person)
+        return self.finish(most)
+
+    def finish(self, most: int = 40) -> list[dict[str, Any]]:
+        """Run passes until the repair has ended; what it did."""
         for _ in range(most):
             self.run()
             with self.ledger.view() as view:

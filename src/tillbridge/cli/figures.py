@@ -136,3 +136,38 @@ def rules(
         common, days_of(first, last), location or [], apply=apply, yes=yes, as_json=as_json
     )
     raise typer.Exit(code)
+
+
+@figures_app.command()
+def reconcile(
+    context: typer.Context,
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], metavar="DAY", help="As far back as by night."
+        ),
+    ] = None,
+    last: LastDay = None,
+    location: Names = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what differs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be done.")
+    ] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    instance: Instance = None,
+) -> None:
+    """Compare Lightspeed, the ledger and Connecteam day by day; put right what differs."""
+    from tillbridge.cli.periods import days_of
+    from tillbridge.cli.reconcile import reconcile as command
+
+    common = Common.of(context, config, instance)
+    code = command(
+        common,
+        days_of(first, last),
+        location or [],
+        repair=repair,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)

@@ -51,6 +51,7 @@ def run(common: Common) -> None:
         try:
             report = bridge.make_pass(patient=True).run(should_stop, post_for_s=post_for_s)
             good = report.is_good
+            bridge.keeping.nightly.step(should_stop)
         finally:
             _look_after(watch, keeper, checkup, good=good)  # a failed pass has to be told of, too
         return report

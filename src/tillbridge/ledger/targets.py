@@ -73,6 +73,18 @@ def acknowledge(commit: Connection, connecteam_id: int, amount: int, now: Moment
     )
 
 
+def owe(commit: Connection, connecteam_id: int, wrong: Totals) -> None:
+    """Days of the base are known to be wrong by these amounts: until somebody puts them right,
+    the totals count as not explained.
+    """
+    row = _row(commit, connecteam_id)
+    total = sum(wrong.values())
+    set_values(commit, connecteam_id, acknowledged=row.acknowledged - total)
+    for day in wrong:
+        noon_s = (day - date(1970, 1, 1)).days * 86_400 + 43_200
+        touch(commit, connecteam_id, noon_s, noon_s)
+
+
 def span_of(row: TargetRow) -> tuple[date, date] | None:
     """The days that writes since the base may have touched; None if there was none."""
     if row.span_first is None:

@@ -104,7 +104,7 @@ class Deeds:
         with self._ledger.commit() as commit:
             if step.part_id is not None:
                 repairs.note_tried(commit, repair_id, "parts", [step.part_id])
-            repairs.note_tried(commit, repair_id, "sales", step.sale_ids)
+            repairs.note_tried(commit, repair_id, "copies", step.sale_ids)
             repairs.drop_copies(commit, step.sale_ids, step.part_id, now)
         self._corrector.finish_planned([])
         with self._ledger.view() as view:

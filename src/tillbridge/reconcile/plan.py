@@ -45,11 +45,14 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class TakeOut:
-    """Delete these by id, in this order, until those found missing add up; all are posted again."""
+    """Delete these by id, in this order, until those found missing add up; all are posted again.
+
+    Without `missing`, all are: sales are both missing and twice, or something else is there, too.
+    """
 
     day: date
     sale_ids: tuple[int, ...]
-    missing: int
+    missing: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ class Permit:
         may_replace: windows may be deleted there.
         by_person: a person asked for it, and so for the end of a stop.
         stop: why posting is stopped there, if it is.
-        tried_sales: taken out before, or deleted as copies.
+        tried_sales: taken out before.
+        tried_copies: sales of which a copy was deleted before.
         tried_parts: attempts whose copies could not be told.
         tried_days: emptied before.
         most_deletes: requests that may be spent.
@@ -117,6 +121,7 @@ class Permit:
     by_person: bool
     stop: str | None = None
     tried_sales: frozenset[int] = frozenset()
+    tried_copies: frozenset[int] = frozenset()
     tried_parts: frozenset[int] = frozenset()
     tried_days: frozenset[date] = frozenset()
     most_deletes: int = 200
@@ -127,12 +132,12 @@ def plan(days: Mapping[date, CalendarDay], permit: Permit) -> list[Step]:
     steps: list[Step] = []
     left = permit.most_deletes
     for day, calendar in sorted(days.items()):
-        if _rest(calendar, permit) == 0:
+        if rest_of(calendar, exclusive=permit.exclusive) == 0:
             continue
         step = _step(day, calendar, permit)
         cost = len(step.sale_ids) if isinstance(step, TakeOut | DropCopies) else 0
         if cost > left:
-            amount = _rest(calendar, permit)
+            amount = rest_of(calendar, exclusive=permit.exclusive)
             step = Leave(day, amount, "more requests would be needed than may be spent now")
             cost = 0
         left -= cost
@@ -140,12 +145,13 @@ def plan(days: Mapping[date, CalendarDay], permit: Permit) -> list[Step]:
     return steps
 
 
-def _rest(day: CalendarDay, permit: Permit) -> int:
-    return day.rest if permit.exclusive else day.surprise
+def rest_of(day: CalendarDay, *, exclusive: bool) -> int:
+    """What is to be explained of a day: where others may write, without what is known as theirs."""
+    return day.rest if exclusive else day.surprise
 
 
 def _step(day: date, calendar: CalendarDay, permit: Permit) -> Step:
-    rest = _rest(calendar, permit)
+    rest = rest_of(calendar, exclusive=permit.exclusive)
     adopted = _adopt(day, calendar, permit)
     if adopted is not None:
         return adopted
@@ -198,10 +204,11 @@ def _untried(rows: Sequence[Posted], permit: Permit) -> list[Posted]:
 
 def _at_exclusive(day: date, calendar: CalendarDay, permit: Permit) -> Step:
     rest = calendar.rest
-    copies = _untried(equal_to(calendar, rest), permit)
-    alike = {row.created_at for row in equal_to(calendar, rest)}
-    if copies and len(alike) == 1:
-        return DropCopies(day, (copies[0].sale_id,), None)
+    copies = equal_to(calendar, rest)
+    alike = {row.created_at for row in copies}
+    known = [r for r in copies if r.has_id and r.sale_id not in permit.tried_copies]
+    if known and len(alike) == 1:
+        return DropCopies(day, (known[0].sale_id,), None)
     may_replace = permit.may_replace and day not in permit.tried_days and bool(calendar.posted)
     # Missing gains make the total too small, missing losses too large.
     against = [row for row in calendar.posted if row.amount * rest < 0]
@@ -218,6 +225,10 @@ def _at_exclusive(day: date, calendar: CalendarDay, permit: Permit) -> Step:
         return ReplaceDay(day, min(stamps), max(stamps), rest)
     if 0 < len(suspects) <= CHEAPER_TO_REPLACE:
         return TakeOut(day, tuple(row.sale_id for row in suspects), -rest)
+    everything = _untried(calendar.posted, permit)
+    if permit.by_person and everything and low <= rest <= high:
+        # Some may be missing while others are twice; once none is missing, the rest says more.
+        return TakeOut(day, tuple(row.sale_id for row in everything), None)
     return Leave(day, rest, _why_left(calendar, permit, rest))
 
 

@@ -163,7 +163,7 @@ class Reconciler:
             with self._ledger.view() as view:
                 side = sides.look(view, result.policy, [p.source.id for p in result.places], *span)
             found = sides.entries(side, result.places, read)
-        self._read_totals(result, side, evidence, span)
+        self._find_zone(result, side, evidence)
         stamp_day = stamp_days(result.zone)
         totals = evidence.reading.totals if evidence is not None else None
         rests: dict[date, Sequence[Cause]] = {}
@@ -189,24 +189,15 @@ class Reconciler:
         if keep:
             self._note(result, read)
 
-    def _read_totals(
-        self,
-        result: Compared,
-        side: sides.Side,
-        evidence: Evidence | None,
-        span: tuple[date, date],
-    ) -> None:
+    def _find_zone(self, result: Compared, side: sides.Side, evidence: Evidence | None) -> None:
         posted = [
             (row.created_at, sides.there_of(row, side))
             for row in side.rows
             if row.state in (SaleState.POSTED, SaleState.HELD) and row.created_at is not None
         ]
         totals = evidence.reading.totals if evidence is not None else {}
-        inside = {day: total for day, total in totals.items() if span[0] < day < span[1]}
         others = [policy.zone for policy in self._policies.values()]
-        result.zone, result.zone_observed = self._totals.zone(
-            result.policy, others, posted, inside or totals
-        )
+        result.zone, result.zone_observed = self._totals.zone(result.policy, others, posted, totals)
 
     def _note(self, result: Compared, read: DaysRead) -> None:
         """Write down where each business day stands, and what is others'."""

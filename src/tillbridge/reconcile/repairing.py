@@ -38,10 +38,11 @@ from tillbridge.reconcile.plan import (
     Step,
     TakeOut,
     plan,
+    rest_of,
 )
 from tillbridge.reconcile.remainder import CalendarDay
 from tillbridge.reconcile.totals import TotalsReader
-from tillbridge.reconcile.zones import stamp_days
+from tillbridge.reconcile.zones import is_doubtful, stamp_days
 from tillbridge.stops import STOP_REMEDIES, UNTIL_RESTART
 
 _log = get_logger("tillbridge.reconcile")
@@ -54,6 +55,11 @@ _READING_LEAVES = 25
 """Requests of the day that a repair leaves for live sales."""
 
 _AGAIN_S = 60.0
+
+_WRONG_ZONE = (
+    "most days differ, as if Connecteam counted its days in a zone that tillbridge does not know; "
+    "it learns that zone from the next sales"
+)
 BACK = timedelta(days=400)
 AHEAD = timedelta(days=31)
 
@@ -137,6 +143,20 @@ class Repairer:
             left = {row.connecteam_id for row in repairs.every_working(view)}
         return min((waits.get(key, 0.0) for key in left & set(self._policies)), default=None)
 
+    def preview(self, key: int, days: Mapping[date, CalendarDay]) -> list[dict[str, Any]]:
+        """What a repair asked for by a person would begin with; nothing is changed.
+
+        Args:
+            key: Connecteam's id of the location.
+            days: as compared.
+        """
+        policy = self._policies[key]
+        with self._ledger.view() as view:
+            target = targets.get(view, key)
+        assert target is not None
+        permit = self._permit(True, {}, target, policy)
+        return [line_of(step, days, policy) for step in plan(days, permit)]
+
     # -- when -----------------------------------------------------------------------------------
 
     def _not_before(self, row: RepairRow) -> float:
@@ -179,6 +199,8 @@ class Repairer:
             return _AGAIN_S
         if case.target.stop in UNTIL_RESTART or case.target.totals_differ:
             return self._end(case, [Leave(min(case.days), 0, "posting is stopped there")])
+        if self._zone_is_doubtful(case):
+            return self._end(case, [Leave(min(case.days), 0, _WRONG_ZONE)])
         steps = plan(case.days, case.permit)
         left = [step for step in steps if isinstance(step, Leave)]
         doing = [step for step in steps if not isinstance(step, Leave)]
@@ -191,7 +213,9 @@ class Repairer:
         if not doing:
             return self._end(case, left)
         with self._ledger.commit() as commit:
-            repairs.note_round(commit, row, [_line(step, case) for step in doing])
+            repairs.note_round(
+                commit, row, [line_of(step, case.days, case.policy) for step in doing]
+            )
             if case.target.stop == "old_ledger" and left:
                 for step in doing:
                     self._deeds.move(commit, step)
@@ -216,7 +240,8 @@ class Repairer:
         for span in _spans((first, last), reading, base[1] if base is not None else None):
             zone, found = self._calendar(policy, span, reading, zone)
             days |= found
-        return _Round(row, target, policy, reading, days, self._permit(row, target, policy))
+        permit = self._permit(row.by_person, row.tried or {}, target, policy)
+        return _Round(row, target, policy, reading, days, permit)
 
     def _calendar(
         self, policy: TargetPolicy, span: Span, reading: Reading, zone: ZoneInfo | None
@@ -235,19 +260,34 @@ class Repairer:
         zone = zone or self._totals.zone(policy, others, posted, inside)[0]
         return zone, sides.calendar_days(side, inside, stamp_days(zone))
 
-    def _permit(self, row: RepairRow, target: TargetRow, policy: TargetPolicy) -> Permit:
-        tried: Mapping[str, Sequence[Any]] = row.tried or {}
+    def _permit(
+        self,
+        by_person: bool,  # noqa: FBT001  # private, and passed on as it is
+        tried: Mapping[str, Sequence[Any]],
+        target: TargetRow,
+        policy: TargetPolicy,
+    ) -> Permit:
         most = min(MOST_DELETES, self._account.left_today() - _READING_LEAVES)
         return Permit(
             exclusive=policy.exclusive,
             may_replace=policy.may_replace,
-            by_person=row.by_person,
+            by_person=by_person,
             stop=target.stop,
             tried_sales=frozenset(tried.get("sales", ())),
+            tried_copies=frozenset(tried.get("copies", ())),
             tried_parts=frozenset(tried.get("parts", ())),
             tried_days=frozenset(date.fromisoformat(day) for day in tried.get("days", ())),
             most_deletes=max(0, most),
         )
+
+    def _zone_is_doubtful(self, case: _Round) -> bool:
+        if case.target.day_zone is not None:
+            return False
+        rests = (
+            (len(day.posted), rest_of(day, exclusive=case.policy.exclusive))
+            for day in case.days.values()
+        )
+        return is_doubtful(rests)
 
     def _begin(self, commit: Connection, case: _Round) -> None:
         """What differs is named: from here on the reading is what later ones are compared with."""
@@ -272,7 +312,9 @@ class Repairer:
         key, now = case.policy.connecteam_id, case.reading.taken
         state = repairs.LEFT if left else repairs.DONE
         with self._ledger.commit() as commit:
-            repairs.note_round(commit, case.row, [_line(step, case) for step in left])
+            repairs.note_round(
+                commit, case.row, [line_of(step, case.days, case.policy) for step in left]
+            )
             repairs.end(commit, case.row, state, now.wall_ms)
             if not case.policy.exclusive:
                 rests = {step.day: case.days[step.day].rest for step in left if step.amount}
@@ -308,7 +350,9 @@ class Repairer:
         why = left[0].reason
         if case.policy.exclusive and case.target.stop is None and case.row.rounds > 0:
             reason = f"the totals of {days} differ from what tillbridge posted: {why}"
+            wrong = {step.day: case.days[step.day].rest for step in left if step.day in case.days}
             with self._ledger.commit() as commit:
+                targets.owe(commit, key, wrong)
                 targets.stop(commit, key, "unexplained", reason, now)
             self._alarms.raise_(
                 f"posting_stopped:{key}", f"Nothing is posted to {name}: {reason}.",
@@ -336,10 +380,10 @@ def _spans(asked: Span, reading: Reading, base: Mapping[date, int] | None) -> li
     return [asked, *((day, day) for day in moved)]
 
 
-def _line(step: Step, case: _Round) -> dict[str, Any]:
-    """What a step does, for the ledger; see docs/reconcile.md for the fields."""
-    day = case.days.get(step.day)
-    rest = 0 if day is None else (day.rest if case.policy.exclusive else day.surprise)
+def line_of(step: Step, days: Mapping[date, CalendarDay], policy: TargetPolicy) -> dict[str, Any]:
+    """What a step does, for the ledger and for documents; see docs/reconcile.md for the fields."""
+    day = days.get(step.day)
+    rest = 0 if day is None else rest_of(day, exclusive=policy.exclusive)
     line: dict[str, Any] = {
         "day": step.day.isoformat(), "action": action_of(step), "difference": rest,
     }  # fmt: skip

@@ -100,7 +100,15 @@ class TotalsReader:
         """The zone of Connecteam's days, and whether it was observed or only fits best."""
         with self._ledger.view() as view:
             row = targets.get(view, policy.connecteam_id)
+        near = _near(policy, others)
         if row is not None and row.day_zone is not None:
-            return ZoneInfo(row.day_zone), True
-        known = {zone.key: zone for zone in (policy.zone, ZoneInfo("UTC"), *others)}
-        return likeliest(posted, totals, list(known.values())), False
+            # What was seen on a few days gives way to what explains all of these better.
+            seen = ZoneInfo(row.day_zone)
+            found = likeliest(posted, totals, [seen, *near])
+            return found, found.key == seen.key
+        return likeliest(posted, totals, near), False
+
+
+def _near(policy: TargetPolicy, others: Sequence[ZoneInfo]) -> list[ZoneInfo]:
+    known = {zone.key: zone for zone in (policy.zone, ZoneInfo("UTC"), *others)}
+    return list(known.values())
