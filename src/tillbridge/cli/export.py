@@ -32,8 +32,8 @@ COLUMNS = (
     "stamped", "amount", "tax_amount", "currency", "transaction_id", "batch", "request_id",
     "rules", "seen",
 )  # fmt: skip
-_WORDS = ("location", "reference", "account", "receipt", "type", "reason", "transaction_id",
-          "request_id")  # fmt: skip
+_WORDS = ("location", "reason")
+"""Free text; ids stay as they are, even those that begin with a dash."""
 
 Days = tuple[date | None, date | None]
 

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tillbridge.cli.options import counted, say
 from tillbridge.cli.service import say_posting_trouble
 from tillbridge.cli.stopping import Stopper
+from tillbridge.cli.unposted import not_yet_posted
 from tillbridge.errors import UsageError
 from tillbridge.ledger import corrections, targets
 from tillbridge.ledger.removals import Purpose
@@ -19,7 +20,10 @@ from tillbridge.sync import PassReport
 from tillbridge.wiring import Bridge
 
 _LONGEST_WAIT_S = 120.0
-"""A minute's quota is worth waiting for; a day's is not."""
+"""Without anything done: a minute's quota is worth waiting for, a day's is not; nor is an hour in
+which a transaction that was written just now may not be there to be deleted yet."""
+
+_IDLE_PASSES = 3
 
 _DONE = {Purpose.PURGE: "taken out", Purpose.RULES: "changed"}
 
@@ -72,16 +76,23 @@ def _work(bridge: Bridge, stopper: Stopper, purpose: Purpose) -> PassReport:
     """Passes without reading, until nothing is left or nothing goes on."""
     job, report = bridge.make_pass(), PassReport()
     begun = left = _left(bridge, purpose)
+    went_on_s, idle = bridge.clock.boot_s(), 0
     with _bar() as bar:
         task = bar.add_task("Working", total=max(1, begun))
         while not stopper():
             job.post(report, stopper)
             before, left = left, _left(bridge, purpose)
             bar.update(task, completed=begun - left)
+            if left < before:
+                went_on_s, idle = bridge.clock.boot_s(), 0
+            idle += 1
             wait_s = report.next_look_s
-            if not left and report.delivered.quota_wait_s is None:
+            if not left and not not_yet_posted(bridge.ledger):
                 break
-            if (wait_s is None and left == before) or (wait_s or 0.0) > _LONGEST_WAIT_S:
+            # A window is wanted in one pass and emptied in the next, so one idle pass is no end.
+            if wait_s is None and idle > _IDLE_PASSES:
+                break
+            if bridge.clock.boot_s() + (wait_s or 0.0) - went_on_s > _LONGEST_WAIT_S:
                 break
             if wait_s and not sleep_until_free(bridge.clock, wait_s, stopper):
                 break

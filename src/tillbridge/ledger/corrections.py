@@ -61,6 +61,22 @@ def asked_for(view: Connection, connecteam_id: int, limit: int) -> Sequence[Corr
     return view.execute(query).all()
 
 
+def span_asked_for(view: Connection, row: CorrectionRow) -> tuple[int, int]:
+    """First and last stamp of the sales of one part that a person asked for and that have no id."""
+    query = (
+        select(func.min(sale.c.created_at), func.max(sale.c.created_at))
+        .join(correction, correction.c.sale_id == sale.c.id)
+        .where(
+            sale.c.part_id == row.part_id,
+            sale.c.transaction_id.is_(None),
+            sale.c.state == SaleState.POSTED,
+            correction.c.purpose.in_(ASKED_FOR),
+        )
+    )
+    first, last = view.execute(query).one()
+    return (row.created_at, row.created_at) if first is None else (int(first), int(last))
+
+
 def count_asked_for(view: Connection, purpose: Purpose) -> dict[int, int]:
     """How many sales are still to be taken back for this reason, by Connecteam id."""
     query = (
