@@ -139,10 +139,12 @@ class Corrector:
                 corrections.plan_delete(commit, row, row.purpose, self._account.moment())
             return True
         asked = row.purpose in ASKED_FOR
+        first_s = last_s = row.created_at
+        if asked:  # those that travelled with it have no id either: one window for all of them
+            with self._ledger.view() as view:
+                first_s, last_s = corrections.span_asked_for(view, row)
         reason = "a person asked for it" if asked else "a sale was amended"
-        refusal = self._replacer.want(
-            row.connecteam_id, row.created_at, row.created_at, reason, by_person=asked
-        )
+        refusal = self._replacer.want(row.connecteam_id, first_s, last_s, reason, by_person=asked)
         if refusal is not None and (asked or refusal in WILL_PASS):
             _log.debug("not_taken_back", sale=row.reference, reason=refusal)
         elif refusal is not None:
