@@ -98,7 +98,7 @@ def test_a_check_costs_at_most_ten_requests_a_side_whatever_fails(
         sandbox.fail_next(route, "500", 20)
         costs = Checked(home).costs(sandbox, before)
         assert max(costs.values()) <= 10, (route, costs)
-        sandbox._faults._ordered.clear()
+        sandbox.fail_no_more()
 
 
 def use_app(sandbox: Any, home: Installation) -> None:
@@ -169,7 +169,7 @@ def test_what_is_unwise_is_a_warning_and_no_failure(make: Callable[..., Made], t
     home.change(f'api_key = "{sandbox.api_key}"', f'api_key = {{ file = "{key}" }}')
     home.change("Europe/London", "Europe/Paris")
     home.write(home.text[: home.text.rindex("[[locations]]")])
-    sandbox._books.open_account("Spare kitchen", is_active=True)
+    sandbox.open_at_connecteam("Spare kitchen")
     found = Checked(home)
     assert found.code == 0
     assert found.warned == {

@@ -1,6 +1,5 @@
 """The words of a check: items with a verdict and a remedy each, and what they add up to."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -86,9 +85,3 @@ def _json(item: Item) -> dict[str, str]:
 def not_looked_at(name: str, why: str) -> Item:
     """What could not be looked at, because something before it failed."""
     return warned(name, f"Not looked at: {why}.")
-
-
-def worst(items: Sequence[Item]) -> Verdict:
-    """The worst verdict among these."""
-    order = list(Verdict)
-    return max((item.verdict for item in items), key=order.index, default=Verdict.PASSED)

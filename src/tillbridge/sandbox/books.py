@@ -88,6 +88,12 @@ class Books:
             self._accounts[account.location_id] = account
             return account
 
+    def rename(self, location_id: int, name: str) -> None:
+        """As somebody does in Connecteam's own settings; the API cannot."""
+        with self._lock:
+            was = self._accounts[location_id]
+            self._accounts[location_id] = Account(location_id, name, was.is_active)
+
     def unknown(self, location_ids: Iterable[int]) -> list[int]:
         """Those of the ids that no location has, in order."""
         with self._lock:

@@ -70,6 +70,11 @@ class Connecteam:
         self._lock = Lock()
         self._tokens: dict[str, tuple[float, frozenset[str]]] = {}
 
+    def end_tokens(self) -> None:
+        """Every access token stops working now."""
+        with self._lock:
+            self._tokens.clear()
+
     def app(self, more: Sequence[Route] = ()) -> Starlette:
         read, write, delete = opt.CONNECTEAM_SCOPES
         location = f"{_V1}/locations"
@@ -259,7 +264,7 @@ def route_of(method: str, path: str) -> opt.Route | None:
     if path == f"{_V1}/daily-sales":
         return "daily"
     if path == f"{_V1}/locations":
-        return "locations"
+        return "create" if method == "POST" else "locations"
     return "projections" if path.endswith("/daily-sales") else None
 
 

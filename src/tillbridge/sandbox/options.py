@@ -20,6 +20,7 @@ Route = Literal[
     "businesses",
     "connecteam-token",
     "locations",
+    "create",
     "daily",
     "post",
     "delete",

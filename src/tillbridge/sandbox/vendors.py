@@ -197,6 +197,22 @@ class Vendors:
                     return self.write_at_connecteam(held.row)
         raise KeyError(transaction_id)
 
+    def rename_at_connecteam(self, connecteam_id: int, name: str) -> None:
+        """Somebody renames a location in Connecteam's settings."""
+        self._books.rename(connecteam_id, name)
+
+    def open_at_connecteam(self, name: str, *, is_active: bool = True) -> int:
+        """Somebody makes a location in Connecteam's settings; returns its id."""
+        return self._books.open_account(name, is_active=is_active).location_id
+
+    def end_connecteam_tokens(self) -> None:
+        """Every Connecteam access token stops working now."""
+        self._connecteam.end_tokens()
+
+    def fail_no_more(self) -> None:
+        """Faults that were ordered and have not happened yet will not."""
+        self._faults.clear()
+
     def fail_next(self, route: Route, kind: FaultKind, times: int = 1) -> None:
         """The next requests at a route go wrong in this way, whichever side the route is on."""
         self._faults.order(route, kind, times)

@@ -63,6 +63,11 @@ class Faults:
         with self._lock:
             self._ordered.setdefault(route, deque()).extend([kind] * times)
 
+    def clear(self) -> None:
+        """Nothing that was ordered goes wrong any more."""
+        with self._lock:
+            self._ordered.clear()
+
     def draw(self, route: Route | None) -> FaultKind | None:
         with self._lock:
             ordered = self._ordered.get(route or "")
