@@ -75,7 +75,7 @@ def test_the_page_names_the_commands_that_read_no_configuration():
     top = COMMANDS_MD.split("\n## Exit codes", 1)[0]
     sentence = re.search(r"([^.\n]*) read no configuration", top)
     assert sentence is not None
-    assert set(re.findall(r"`([a-z ]+)`", sentence[1])) == without
+    assert set(re.findall(r"`([a-z -]+)`", sentence[1])) == without
 
 
 def _exit_codes_of_errors() -> set[int]:
