@@ -9,13 +9,13 @@ STOP_REMEDIES = {
         "write there, set exclusive = false. tillbridge looks again every 15 minutes."
     ),
     "unexplained": (
-        "Find out who else writes there and delete what they wrote; or set exclusive = false. "
-        "tillbridge looks again every 15 minutes."
+        "See `tillbridge reconcile`; what was deleted or doubled, `tillbridge reconcile --repair` "
+        "puts right. Else find out who writes there, or set exclusive = false."
     ),
     "old_ledger": (
-        "The ledger seems to be an old copy: put the newest one back. If there is none, look which "
-        "of the waiting sales Connecteam has, then run `tillbridge settle old_ledger --landed` or "
-        "`--not-landed`."
+        "The ledger seems to be an old copy: put the newest one back. If there is none, "
+        "`tillbridge reconcile --repair` takes over what the totals show to be there already, and "
+        "sends nothing twice."
     ),
     "applied_late": "Delete the second copies in Connecteam; tillbridge then goes on by itself.",
     "location_refused": (

@@ -48,5 +48,5 @@ def test_every_key_of_the_contract_is_in_the_reference():
         "when_unclear", "service_charge", "unknown_type", "after_midnight", "lightspeed_id",
         "connecteam_id", "timezone", "currency", "exclusive", "start", "end", "day_starts_at",
         "enabled", "keep_events", "keep_readings", "keep_payloads", "to", "urgent_to",
-        "remind_after", "quiet_from", "quiet_to", "ping_url",
+        "remind_after", "quiet_from", "quiet_to", "ping_url", "at", "back", "repair",
     }  # fmt: skip
