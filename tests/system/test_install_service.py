@@ -256,7 +256,7 @@ def test_what_cannot_be_written_is_said_with_its_place(tmp_path: Path):
 
 def test_a_program_that_the_service_may_not_look_at_is_refused(monkeypatch: pytest.MonkeyPatch):
     # On this machine itself, so only as a dry run; its environment may be anywhere.
-    monkeypatch.setattr(sys, "prefix", "/home/me/.venv")
+    monkeypatch.setattr(sys, "prefix", "/run/user/1/.venv")
     with pytest.raises(UsageError, match="may not look"):
         install_service(None, Path("/"), None, (), encrypt=False, dry_run=True, uninstall=False)
 
