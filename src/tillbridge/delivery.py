@@ -14,7 +14,7 @@ from itertools import accumulate
 from tillbridge import outcome
 from tillbridge.account import Account
 from tillbridge.bases import Bases, Wanted
-from tillbridge.batcher import Batch, Row, plan
+from tillbridge.batcher import MAX_SPAN_S, Batch, Part, Row, plan
 from tillbridge.clock import Clock
 from tillbridge.connecteam.client import Posted
 from tillbridge.connecteam.quota import Purpose
@@ -55,8 +55,8 @@ class _Run:
         return not self.done.halted and self.stale < _MAX_STALE
 
     @property
-    def busy(self) -> set[int]:
-        return {key for flight in self.flying.values() for key in flight.batch.location_ids}
+    def under_way(self) -> list[Part]:
+        return [part for flight in self.flying.values() for part in flight.batch.parts]
 
 
 class Delivery:
@@ -70,7 +70,7 @@ class Delivery:
         policies: by Connecteam id.
         clock: both times.
         executor: runs the requests.
-        max_in_flight: most requests at once, at different locations.
+        max_in_flight: most requests at once; at one location only where it may be replaced.
         batch_age_s: how long a sale may wait for others; None lets the quota decide.
         note_intent: told the id and the wall time of each request that is about to be sent.
     """
@@ -181,11 +181,10 @@ class Delivery:
     # -- sending ------------------------------------------------------------------------------
 
     def _launch(self, run: _Run) -> None:
-        busy = run.busy
         for batch in list(run.queue):
             if len(run.flying) >= self._max_in_flight or run.done.halted:
                 return
-            if busy & batch.location_ids:
+            if not all(self._may_join(part, run.under_way) for part in batch.parts):
                 continue
             wait_s = self._account.wait_s(_purpose(batch))
             if wait_s > 0:
@@ -198,15 +197,29 @@ class Delivery:
                 run.queue.clear()
                 run.stale += 1
                 return
-            busy |= batch.location_ids
             run.done.requests += 1
             run.flying[self._executor.submit(self._send, flight)] = flight
+
+    def _may_join(self, part: Part, under_way: Sequence[Part]) -> bool:
+        """Whether a part may be sent while these are under way.
+
+        Where a window may be replaced, should the totals not tell which of them landed, several at
+        once do no harm, as long as one window can hold them all; elsewhere, one at a time.
+        """
+        there = [other for other in under_way if other.location_id == part.location_id]
+        if not there:
+            return True
+        together = [part, *there]
+        first_s = min(each.first_created for each in together)
+        last_s = max(each.last_created for each in together)
+        return self._policies[part.location_id].may_replace and last_s - first_s <= MAX_SPAN_S
 
     def _commit_intent(self, batch: Batch) -> Flight | None:
         now = self._account.moment()
         try:
             with self._ledger.commit() as commit:
-                started = parts.begin(commit, batch, now, alone=batch.location_ids)
+                alone = {key for key in batch.location_ids if not self._policies[key].may_replace}
+                started = parts.begin(commit, batch, now, alone=alone)
                 for part in batch.parts:
                     targets.touch(commit, part.location_id, part.first_created, part.last_created)
                     if part.currency != self._policies[part.location_id].currency:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,14 +65,15 @@ class Started:
     part_ids: tuple[int, ...]
 
 
-def begin(commit: Connection, batch: Batch, now: Moment, *, alone: frozenset[int]) -> Started:
+def begin(commit: Connection, batch: Batch, now: Moment, *, alone: AbstractSet[int]) -> Started:
     """Write the intent: from here on these rows count as sent until shown otherwise.
 
     Args:
         commit: must be durable before the socket is touched.
         batch: the plan.
         now: both times.
-        alone: Connecteam ids at which no other unfinished write may exist.
+        alone: Connecteam ids at which no other unfinished write may exist; elsewhere, other
+            requests may be under way, but none may be in doubt.
 
     Raises:
         PlanStale: the plan no longer fits the ledger; nothing was written.
@@ -82,7 +84,8 @@ def begin(commit: Connection, batch: Batch, now: Moment, *, alone: frozenset[int
     for piece in batch.parts:
         if not is_sound(piece):
             raise BrokenInvariant(piece.location_id, f"part {piece} breaks a rule of the batcher")
-        if piece.location_id in alone and open_parts(commit, piece.location_id):
+        others = open_parts(commit, piece.location_id)
+        if any(piece.location_id in alone or row.state == PartState.DOUBT for row in others):
             raise PlanStale
         part_ids.append(_begin_part(commit, batch_id, piece, now))
     return Started(batch_id, tuple(part_ids))
