@@ -208,6 +208,12 @@ def _old_copies(plan: Plan, rng: Random) -> None:
     plan.restore = True
     plan.post_faults = rng.choice((0.0, 0.2))
     _each_trade(plan, amended=0.1)
+    if rng.random() < 0.5:
+        # What the copy has forgotten lies on days of which it knows nothing.
+        plan.days, plan.poll_s = 4.0, 7200.0
+        for trade in plan.trades:
+            trade.until_s, trade.steady, trade.amended = plan.until_s, 0.0, 0.0
+            trade.bursts = [0.05 * plan.until_s, 0.55 * plan.until_s]
 
 
 def _strangers(plan: Plan, rng: Random) -> None:

@@ -65,7 +65,8 @@ class Venue:
 @dataclass(slots=True)
 class Trade:
     """How a venue trades; shares are between 0 and 1, and most sales come in bursts, spread like
-    a bell around a moment. `retold` is the share of the amended sales whose amount stays.
+    a bell around a moment. `retold` is the share of the amended sales whose amount stays,
+    `steady` that of the sales outside of bursts.
     """
 
     sales: int
@@ -79,6 +80,7 @@ class Trade:
     zeros: float = 0.08
     spread_s: float = 2400.0
     retold: float = 0.0
+    steady: float = 0.3
     bursts: list[float] = field(default_factory=list)
 
 
@@ -121,7 +123,7 @@ def _moments(rng: Random, trade: Trade) -> list[float]:
         moment = round(rng.uniform(1.0, trade.until_s), 3)
         if found and rng.random() < 0.08:
             moment = rng.choice(found)  # the very same millisecond
-        elif rng.random() < 0.7:
+        elif rng.random() < 1 - trade.steady:
             moment = round(rng.gauss(rng.choice(trade.bursts), trade.spread_s), 3)
         # More in one millisecond than a page holds, no till can do.
         if 1.0 <= moment <= trade.until_s and found.count(moment) < 3:

@@ -294,13 +294,6 @@ MUTANTS = (
         "                if False and not (row.totals_differ or _may_explain(",
     ),
     Mutant(
-        "own sales count as a stranger's once the base was lost",
-        ("old copies",),
-        "bases.py",
-        "                foreign = vacancy.days_unexplained(commit, key, reading.totals)\n",
-        "                pass\n",
-    ),
-    Mutant(
         "mix signs in a part",
         ("signs",),
         "batcher.py",
