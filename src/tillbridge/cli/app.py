@@ -58,11 +58,16 @@ def run(context: typer.Context, config: ConfigFile = None, instance: Instance = 
 
 
 @app.command()
-def once(context: typer.Context, config: ConfigFile = None, instance: Instance = None) -> None:
+def once(
+    context: typer.Context,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    instance: Instance = None,
+) -> None:
     """Do one pass and exit: read all, settle what can be settled now, post what waits."""
     from tillbridge.cli.service import once as command
 
-    raise typer.Exit(command(Common.of(context, config, instance)))
+    raise typer.Exit(command(Common.of(context, config, instance), as_json=as_json))
 
 
 @app.command()
@@ -125,13 +130,14 @@ def quarantine_list(
 def quarantine_retry(
     context: typer.Context,
     sales: Annotated[list[str] | None, typer.Argument(help="References; all if left out.")] = None,
+    as_json: AsJson = False,
     config: ConfigFile = None,
     instance: Instance = None,
 ) -> None:
     """Map the sales set aside once more, with the rules as they are now."""
     from tillbridge.cli.attention import retry_quarantine as command
 
-    raise typer.Exit(command(Common.of(context, config, instance), sales or []))
+    raise typer.Exit(command(Common.of(context, config, instance), sales or [], as_json=as_json))
 
 
 @quarantine_app.command("drop")
@@ -139,13 +145,15 @@ def quarantine_drop(
     context: typer.Context,
     sales: Annotated[list[str], typer.Argument(help="References, as `quarantine list` shows.")],
     reason: Annotated[str, typer.Option("--reason", help="Kept with the sale.")],
+    as_json: AsJson = False,
     config: ConfigFile = None,
     instance: Instance = None,
 ) -> None:
     """Give sales up; they will not be sent."""
     from tillbridge.cli.attention import drop_quarantine as command
 
-    raise typer.Exit(command(Common.of(context, config, instance), sales, reason))
+    common = Common.of(context, config, instance)
+    raise typer.Exit(command(common, sales, reason, as_json=as_json))
 
 
 @doubts_app.command("list")
@@ -175,6 +183,7 @@ def settle(
     replace: Annotated[
         bool, typer.Option("--replace", help="Take everything of that time out and send it again.")
     ] = False,
+    as_json: AsJson = False,
     config: ConfigFile = None,
     instance: Instance = None,
 ) -> None:
@@ -182,8 +191,8 @@ def settle(
     from tillbridge.cli.attention import settle as command
 
     common = Common.of(context, config, instance)
-    code = command(common, doubt, reason, landed=landed, not_landed=not_landed, replace=replace)
-    raise typer.Exit(code)
+    words = {"landed": landed, "not_landed": not_landed, "replace": replace}
+    raise typer.Exit(command(common, doubt, reason, words, as_json=as_json))
 
 
 @app.command()

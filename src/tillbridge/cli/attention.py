@@ -1,6 +1,7 @@
 """`quarantine`, `doubts` and `settle`: what needs a person."""
 
 import os
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -41,7 +42,7 @@ def list_quarantine(common: Common, *, as_json: bool) -> int:
     return 3 if rows else 0
 
 
-def retry_quarantine(common: Common, references: list[str]) -> int:
+def retry_quarantine(common: Common, references: list[str], *, as_json: bool) -> int:
     """Map them again with the rules as they are now."""
     config = common.load()
     ledger = open_ledger(common)
@@ -54,10 +55,13 @@ def retry_quarantine(common: Common, references: list[str]) -> int:
         ledger.close()
     say(f"{done.waiting} sales will be sent, {done.skipped} are left out by the rules, "
         f"{done.still} stay set aside.")  # fmt: skip
+    if as_json:
+        print_json({"schema": 1, "waiting": done.waiting, "skipped": done.skipped,
+                    "still": done.still})  # fmt: skip
     return 3 if done.still else 0
 
 
-def drop_quarantine(common: Common, references: list[str], reason: str) -> int:
+def drop_quarantine(common: Common, references: list[str], reason: str, *, as_json: bool) -> int:
     """Give sales up."""
     if not reason.strip():
         raise UsageError("A reason is needed.", "Say why, with --reason TEXT.")
@@ -68,6 +72,8 @@ def drop_quarantine(common: Common, references: list[str], reason: str) -> int:
     finally:
         ledger.close()
     say(f"{count} sales given up; they will not be sent.")
+    if as_json:
+        print_json({"schema": 1, "dropped": count})
     return 0
 
 
@@ -105,16 +111,18 @@ def list_doubts(common: Common, *, as_json: bool) -> int:
 
 
 def settle(
-    common: Common, doubt: str, reason: str, *, landed: bool, not_landed: bool, replace: bool
+    common: Common, doubt: str, reason: str, words: Mapping[str, bool], *, as_json: bool
 ) -> int:
-    """A person's word ends a doubt, or a stop."""
-    if landed + not_landed + replace != 1:
+    """A person's word, the one in `words` that is true, ends a doubt, or a stop."""
+    said = [name for name, given in words.items() if given]
+    if len(said) != 1:
         raise UsageError("Say one of --landed, --not-landed and --replace.")
-    word = Word.LANDED if landed else Word.NOT_LANDED if not_landed else Word.REPLACE
+    word = Word(said[0])
     config = common.load()
     clock = SystemClock()
     ledger = open_ledger(common)
     bridge = Bridge(config, ledger, PostingLock(ledger.path), os.environ, clock)
+    posted = None
     try:
         if doubt.isdecimal():
             bridge.settler.settle_by_hand(int(doubt), word, reason)
@@ -128,6 +136,8 @@ def settle(
         bridge.close()
         ledger.close()
     say(f"Settled; {then}")
+    if as_json:
+        print_json({"schema": 1, "settled": doubt, "word": word.value, "posted": posted})
     return 0
 
 

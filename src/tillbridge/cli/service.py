@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tillbridge.alerting import make_watch
 from tillbridge.cli.checkup import Checkup, for_a_person
-from tillbridge.cli.options import Common, counted, say
+from tillbridge.cli.options import Common, counted, print_json, say
 from tillbridge.cli.stopping import Stopper
 from tillbridge.cli.unposted import not_yet_posted
 from tillbridge.clock import SystemClock
@@ -105,7 +105,7 @@ def _begin(bridge: Bridge, config: Config, account: AccountName) -> None:
     )  # fmt: skip
 
 
-def once(common: Common) -> int:
+def once(common: Common, *, as_json: bool = False) -> int:
     """One pass; beside a running service it only reads, and the service posts."""
     config = common.load()
     clock = SystemClock()
@@ -127,11 +127,23 @@ def once(common: Common) -> int:
         if report.lightspeed_refused is not None:  # it says more about the same
             found = [item for item in found if item.code != "sign_in"]
         attention = for_a_person(found, common.program)
-        return _exit_code(report, ledger, attention, posts=posts)
+        code = _exit_code(report, ledger, attention, posts=posts)
+        if as_json:
+            _print_pass(report, code, posts=posts)
+        return code
     finally:
         bridge.close()
         ledger.close()
         lock.release()
+
+
+def _print_pass(report: PassReport, code: int, *, posts: bool) -> None:
+    print_json({
+        "schema": 1, "new": report.new, "changed": report.changed,
+        "quarantined": report.quarantined, "posts": posts, "posted": report.delivered.posted,
+        "requests": report.delivered.requests, "unconfirmed_requests": report.delivered.doubts,
+        "exit_code": code,
+    })  # fmt: skip
 
 
 def _exit_code(report: PassReport, ledger: Ledger, attention: Sequence[str], *, posts: bool) -> int:
