@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tillbridge.health import Finding, Level
+from tillbridge.findings import Finding, Level
 
 
 @dataclass(frozen=True, slots=True)

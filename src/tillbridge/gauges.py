@@ -14,17 +14,21 @@ from sqlalchemy import Connection, func, select
 from tillbridge.clock import Clock
 from tillbridge.days import epoch_ms
 from tillbridge.errors import TillbridgeError
-from tillbridge.ledger import counts, locations, quotas, targets
+from tillbridge.ledger import alarmed, counts, locations, quotas, targets
 from tillbridge.ledger.schema import batch, part, sale
 from tillbridge.ledger.store import Ledger
 from tillbridge.lightspeed.tokens import TokenFile
 from tillbridge.states import Lane, PartState, SaleState
-from tillbridge.vitals import Disk, Figures, PlaceFigures, Quota, SignIn
+from tillbridge.vitals import Disk, Figures, PlaceFigures, Quota, SignIn, Standing
 from tillbridge.windows import Bounds
 
 _LOOK_AT = 2000
 """Sales looked at per location: with a million that wait, a status must still cost next to nothing.
 The oldest that wait come first, so that what is left out has waited for less long."""
+
+
+_COMPARING = "reconcile at "
+_SHOWN = ("health:", "held:", "posting_stopped:", "quarantined:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ def take(ledger: Ledger, clock: Clock, watched: Watched, *, shares_account: bool
     with ledger.view() as view:
         places = of_places(view, watched, now_ms)
         quota = _quota(view, watched, now_ms)
+        standing = _standing(view)
     is_any_due = any(place.is_due and not place.paused for place in places) or not places
     return Figures(
         places,
@@ -73,6 +78,7 @@ def take(ledger: Ledger, clock: Clock, watched: Watched, *, shares_account: bool
         watched.poll_every_s,
         watched.batch_age_s,
         shares_account,
+        standing,
     )
 
 
@@ -103,6 +109,7 @@ def _place(
         waiting_age_s=_age_s(_oldest_waiting_ms(view, row), now_ms) if waiting else None,
         behind_s=_behind_s(view, row.connecteam_id) if waiting else None,
         doubt_age_s=_age_s(_oldest_doubt_ms(view, row.connecteam_id), now_ms),
+        compared_age_s=_age_s(_compared_ms(view, row.id), now_ms),
     )
 
 
@@ -157,6 +164,21 @@ def _oldest_doubt_ms(view: Connection, connecteam_id: int) -> int | None:
     )
     found: int | None = view.execute(query).scalar_one()
     return found
+
+
+def _compared_ms(view: Connection, location_id: int) -> int | None:
+    """When a night's comparison was last done; its name holds the time that is configured."""
+    done = locations.rescans_done(view, location_id)
+    return max((at for name, at in done.items() if name.startswith(_COMPARING)), default=None)
+
+
+def _standing(view: Connection) -> list[Standing]:
+    """What the service last knew to stand and the figures here do not show by themselves."""
+    return [
+        Standing(cause, entry.alarm.sentence, entry.alarm.remedy)
+        for cause, entry in alarmed.load(view).items()
+        if entry.gone is None and not cause.startswith(_SHOWN)
+    ]
 
 
 def _quota(view: Connection, watched: Watched, now_ms: int) -> Quota | None:

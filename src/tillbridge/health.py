@@ -7,11 +7,10 @@ setting: ages come in seconds, and what they are measured with is the business o
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from tillbridge.alarms import Alarm
 from tillbridge.alarms import Level as AlarmLevel
+from tillbridge.findings import Finding, Level
 from tillbridge.stops import STOP_REMEDIES
 from tillbridge.vitals import Disk, Figures, PlaceFigures, Quota, SignIn
 
@@ -32,6 +31,9 @@ DOUBT_LATE_S = 3 * _HOUR_S
 PERSON_AFTER_S = _DAY_S
 """What goes on by itself, but has not for a day, needs somebody to look."""
 
+NOT_COMPARED_S = 3 * _DAY_S
+"""Past days are compared every night; one night may fail for an outage."""
+
 SIGN_IN_ENDS_S = 3 * _DAY_S
 """A sign-in that is used is renewed, so an end that comes near means that it is not used."""
 
@@ -40,52 +42,6 @@ HANG_S = 15 * _MINUTE_S
 
 DISK_FULL_BYTES = 64 * 1024 * 1024
 DISK_LOW_BYTES = 256 * 1024 * 1024
-
-
-class Level(StrEnum):
-    """What a finding asks for."""
-
-    NOTE = "note"
-    """Good to know; nothing is late and nothing has to be done."""
-    LATE = "late"
-    """The figures in Connecteam are behind; it goes on by itself when the reason is over."""
-    PERSON = "person"
-    """It stays so until somebody acts."""
-
-
-_EXIT = {Level.NOTE: 0, Level.LATE: 69, Level.PERSON: 3}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing about the state of the bridge that somebody may want to know.
-
-    Attributes:
-        code: its kind, the same in all versions: `not_read`.
-        level: see `Level`.
-        place: the location's name; None if it concerns all of them.
-        key: tells two findings of a kind apart, and is the same as long as this one stands.
-        sentence: what is so, with the name of the place.
-        remedy: what to do, if anything.
-        command: the words after `tillbridge` that help; empty if none does.
-    """
-
-    code: str
-    level: Level
-    place: str | None
-    key: str
-    sentence: str
-    remedy: str = ""
-    command: str = ""
-
-    def text(self, program: str = "tillbridge") -> str:
-        """Sentence, remedy and command, for a person.
-
-        Args:
-            program: how the command is called for this installation.
-        """
-        run = f"Run `{program} {self.command}`." if self.command else ""
-        return " ".join(part for part in (self.sentence, self.remedy, run) if part)
 
 
 def judge(figures: Figures) -> list[Finding]:
@@ -99,19 +55,12 @@ def judge(figures: Figures) -> list[Finding]:
         found += _of_disk(figures.disk)
     if figures.shares_account:
         found.append(_SHARED)
+    found += [
+        Finding("alarm", Level.PERSON, None, item.cause, item.sentence, item.remedy)
+        for item in figures.standing
+    ]
     order = [Level.PERSON, Level.LATE, Level.NOTE]
     return sorted(found, key=lambda item: order.index(item.level))
-
-
-def is_healthy(findings: Sequence[Finding]) -> bool:
-    """Nothing is late, and nothing needs a person."""
-    return all(item.level is Level.NOTE for item in findings)
-
-
-def exit_code(findings: Sequence[Finding]) -> int:
-    """3 if something needs a person, else 69 if something is late, else 0."""
-    levels = {item.level for item in findings}
-    return next((_EXIT[level] for level in (Level.PERSON, Level.LATE) if level in levels), 0)
 
 
 def hangs(quiet_s: float, poll_every_s: float, *, in_pass: bool) -> bool:
@@ -126,18 +75,6 @@ def hangs(quiet_s: float, poll_every_s: float, *, in_pass: bool) -> bool:
         in_pass: whether a pass is under way.
     """
     return quiet_s > (HANG_S if in_pass else poll_every_s + HANG_S)
-
-
-def headline(findings: Sequence[Finding]) -> str:
-    """One line for `systemctl status`: the most urgent finding, and how many there are besides.
-
-    Empty if there is nothing but notes.
-    """
-    urgent = [item for item in findings if item.level is not Level.NOTE]
-    if not urgent:
-        return ""
-    more = f" (and {len(urgent) - 1} more)" if len(urgent) > 1 else ""
-    return f"{urgent[0].sentence}{more}"
 
 
 def alarms_of(findings: Sequence[Finding]) -> list[Alarm]:
@@ -157,7 +94,7 @@ def alarms_of(findings: Sequence[Finding]) -> list[Alarm]:
     ]
 
 
-_ALARMED_ELSEWHERE = frozenset({"quarantined", "held", "stopped", "sign_in"})
+_ALARMED_ELSEWHERE = frozenset({"quarantined", "held", "stopped", "sign_in", "alarm"})
 
 
 def _of_place(place: PlaceFigures, figures: Figures) -> Iterator[Finding]:
@@ -170,6 +107,7 @@ def _of_place(place: PlaceFigures, figures: Figures) -> Iterator[Finding]:
         return
     if place.is_due:
         yield from _of_reading(place, figures.poll_every_s)
+        yield from _of_comparing(place)
     if place.stop is None:
         yield from _of_posting(place, figures)
 
@@ -209,6 +147,15 @@ def _of_reading(place: PlaceFigures, poll_every_s: float) -> Iterator[Finding]:
             "not_read", _level_by_age(place.read_age_s), place.name, str(place.key),
             f"{place.name}: has not been read for {span(place.read_age_s)}{why}.",
             "" if why else "Look whether the service is running.",
+        )  # fmt: skip
+
+
+def _of_comparing(place: PlaceFigures) -> Iterator[Finding]:
+    if place.compared_age_s is not None and place.compared_age_s > NOT_COMPARED_S:
+        yield Finding(
+            "not_compared", Level.LATE, place.name, str(place.key),
+            f"{place.name}: its past days have not been compared with both vendors for "
+            f"{span(place.compared_age_s)}.", "", "reconcile",
         )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ class PlaceFigures:
         waiting_age_s: since the live sale was read that has been waiting longest.
         behind_s: by how much the newest sale posted is older than the newest known.
         doubt_age_s: since the oldest request was sent whose outcome is unknown.
+        compared_age_s: since its past days were last compared with both vendors.
     """
 
     key: int
@@ -42,6 +43,7 @@ class PlaceFigures:
     waiting_age_s: float | None = None
     behind_s: float | None = None
     doubt_age_s: float | None = None
+    compared_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,21 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """An alarm of the service that stands: credentials refused, days that differ, and the like.
+
+    Attributes:
+        cause: tells it from others.
+        sentence: what is so.
+        remedy: what to do.
+    """
+
+    cause: str
+    sentence: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """All that health is judged by.
 
@@ -103,6 +120,7 @@ class Figures:
         poll_every_s: as configured.
         batch_age_s: how long a sale may wait for company, where that is configured.
         shares_account: another installation on this machine uses the same Connecteam account.
+        standing: alarms of the service that no other figure here would show.
     """
 
     places: Sequence[PlaceFigures]
@@ -112,3 +130,4 @@ class Figures:
     poll_every_s: float = 300.0
     batch_age_s: float = 0.0
     shares_account: bool = False
+    standing: Sequence[Standing] = ()

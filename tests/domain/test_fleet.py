@@ -1,7 +1,7 @@
 """What several installations on one machine share, and must not."""
 
+from tillbridge.findings import Level
 from tillbridge.fleet import Member, compare
-from tillbridge.health import Level
 
 ADDRESS = "https://api.connecteam.com"
 

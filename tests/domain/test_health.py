@@ -5,18 +5,9 @@ import re
 import pytest
 
 from tillbridge.alarms import Level as AlarmLevel
-from tillbridge.health import (
-    HANG_S,
-    Level,
-    alarms_of,
-    exit_code,
-    hangs,
-    headline,
-    is_healthy,
-    judge,
-    span,
-)
-from tillbridge.vitals import Disk, Figures, PlaceFigures, Quota, SignIn
+from tillbridge.findings import Level, exit_code, headline, is_healthy
+from tillbridge.health import HANG_S, alarms_of, hangs, judge, span
+from tillbridge.vitals import Disk, Figures, PlaceFigures, Quota, SignIn, Standing
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 MB = 1024 * 1024
@@ -63,6 +54,9 @@ def test_a_location_that_was_read_a_minute_ago_and_has_nothing_to_send_is_well()
         ({"doubt_age_s": 2 * HOUR}, set()),
         ({"doubt_age_s": 4 * HOUR}, {("not_confirmed", LATE)}),
         ({"doubt_age_s": 25 * HOUR}, {("not_confirmed", PERSON)}),
+        # Comparing: a night may fail, three may not.
+        ({"compared_age_s": 2.9 * DAY}, set()),
+        ({"compared_age_s": 3.1 * DAY}, {("not_compared", LATE)}),
         # Decisions.
         ({"quarantined": 1}, {("quarantined", PERSON)}),
         ({"held": 1}, {("held", PERSON)}),
@@ -135,13 +129,21 @@ def test_an_account_that_two_installations_share_is_noted():
     assert judged(Figures([], shares_account=True)) == {("account_shared", NOTE)}
 
 
+def test_what_the_service_knows_to_stand_is_told_and_not_alarmed_once_more():
+    standing = Standing("connecteam_credentials", "Connecteam refused the key.", "Replace it.")
+    (item,) = found = judge(Figures([], standing=[standing]))
+    assert (item.code, item.level) == ("alarm", PERSON)
+    assert item.text() == "Connecteam refused the key. Replace it."
+    assert alarms_of(found) == []
+
+
 EVERYTHING = Figures(
     [
         place(held=2, quarantined=1),
         place(key=2, name="Station", stop="location_refused", stop_reason="unknown there"),
         place(key=3, name="O'Hara [bar]", paused=True, waiting=3),
         place(key=4, name="City", read_age_s=2 * HOUR, error="status 500", waiting=9,
-              waiting_age_s=2 * HOUR, behind_s=3 * HOUR, doubt_age_s=5 * HOUR),
+              waiting_age_s=2 * HOUR, behind_s=3 * HOUR, doubt_age_s=5 * HOUR, compared_age_s=9 * DAY),
     ],
     SignIn(None, DAY, 40 * DAY, answer_lost=True),
     Quota(3, 80, 5 * HOUR),
@@ -188,7 +190,7 @@ def test_two_locations_never_share_an_alarm():
 def test_alarms_are_raised_for_what_is_late_and_not_again_for_what_has_its_own():
     alarms = {alarm.cause: alarm for alarm in alarms_of(judge(EVERYTHING))}
     assert set(alarms) == {
-        "not_read:4", "not_posted:4", "not_confirmed:4", "sign_in_ends:lightspeed",
+        "not_read:4", "not_posted:4", "not_confirmed:4", "not_compared:4", "sign_in_ends:lightspeed",
         "disk_full:/var/lib/tillbridge",
     }  # fmt: skip
     assert alarms["not_read:4"].level is AlarmLevel.WARNING

@@ -1,12 +1,15 @@
 """The figures of health, read from a real ledger, a real token file and the disk."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from ledger.tools import HARBOUR, NOON, NOON_MS, NOON_S, STATION, record
+from tillbridge import announce
+from tillbridge.alarms import Alarm, Level
 from tillbridge.gauges import Watched, take
-from tillbridge.ledger import locations, quotas, sales, targets
+from tillbridge.ledger import alarmed, locations, quotas, sales, targets
 from tillbridge.lightspeed.tokens import TokenFile, TokenState
 from tillbridge.states import Lane
 from tillbridge.windows import Bounds
@@ -74,6 +77,28 @@ def test_a_doubt_ages_from_the_request(shop, look):
     before = look()[1].doubt_age_s
     shop.clock.sleep(4 * HOUR_S)
     assert look()[1].doubt_age_s == before + 4 * HOUR_S
+
+
+def test_the_newest_comparison_counts_whatever_its_time_of_day_was(shop, look):
+    assert look()[1].compared_age_s is None
+    with shop.ledger.commit() as commit:
+        locations.note_rescan(commit, shop.id(), "every 3600s back 43200s", NOON_MS)
+        locations.note_rescan(commit, shop.id(), "reconcile at 06:00", NOON_MS - 7_200_000)
+        locations.note_rescan(commit, shop.id(), "reconcile at 05:00", NOON_MS - 9_000_000)
+    assert look()[1].compared_age_s == 2 * HOUR_S
+
+
+def test_standing_alarms_are_told_unless_a_figure_shows_them_or_they_are_over(shop, look):
+    causes = ["health:not_read:1", "held:1", "posting_stopped:1", "quarantined:1", "difference:1"]
+    alarms = [Alarm(cause, Level.WARNING, f"{cause}.", "Look.") for cause in causes]
+    book = announce.update({}, {alarm.cause: alarm for alarm in alarms}, NOON)
+    with shop.ledger.commit() as commit:
+        alarmed.save(commit, book)
+    assert [item.cause for item in look()[0].standing] == ["difference:1"]
+    told = {cause: replace(entry, gone=NOON) for cause, entry in book.items()}
+    with shop.ledger.commit() as commit:
+        alarmed.save(commit, told)
+    assert look()[0].standing == []
 
 
 def test_a_stop_is_told_with_its_reason(shop, look):

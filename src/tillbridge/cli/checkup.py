@@ -4,8 +4,9 @@ from tillbridge.clock import Clock
 from tillbridge.config import Config
 from tillbridge.configured import watched_of
 from tillbridge.errors import TillbridgeError
+from tillbridge.findings import Finding, Level
 from tillbridge.gauges import take
-from tillbridge.health import Finding, Level, judge
+from tillbridge.health import judge
 from tillbridge.ledger.store import Ledger
 from tillbridge.log import get_logger
 from tillbridge.neighbours import AccountName

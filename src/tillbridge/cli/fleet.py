@@ -12,8 +12,8 @@ from tillbridge.cli.tables import Column, Kind, show
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config, find_config, ledger_path, load
 from tillbridge.errors import ConfigError, TillbridgeError, UsageError
+from tillbridge.findings import Finding, Level, exit_code, is_healthy
 from tillbridge.fleet import Member, compare
-from tillbridge.health import Finding, Level, exit_code, is_healthy
 from tillbridge.ledger import account_name
 from tillbridge.ledger import status as ledger_status
 from tillbridge.ledger.store import Ledger

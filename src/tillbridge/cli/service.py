@@ -12,7 +12,8 @@ from tillbridge.cli.unposted import not_yet_posted
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
 from tillbridge.configured import retention_of
-from tillbridge.health import alarms_of, headline
+from tillbridge.findings import headline
+from tillbridge.health import alarms_of
 from tillbridge.housekeeping import Housekeeper
 from tillbridge.ledger import account_name
 from tillbridge.ledger.store import Ledger

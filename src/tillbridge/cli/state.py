@@ -10,7 +10,7 @@ from tillbridge.cli.unposted import unconfirmed
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
 from tillbridge.errors import UsageError
-from tillbridge.health import Finding, Level, exit_code, is_healthy
+from tillbridge.findings import Finding, Level, exit_code, is_healthy
 from tillbridge.ledger import quotas
 from tillbridge.ledger import status as ledger_status
 from tillbridge.ledger.store import Ledger
