@@ -5,7 +5,7 @@ VENV := $(or $(TILLBRIDGE_VENV),.venv)
 PYTHON := "$(VENV)/bin/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak mutants lint format types imports check clean env env-dev
+.PHONY: help setup demo test soak mutants bench lint format types imports check clean env env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,10 @@ soak: env-dev ## the simulation with many seeds: make soak SEEDS=10000 FIRST_SEE
 
 mutants: env-dev ## plant bugs in a copy of the heart, and see the simulation catch each
 	@PYTHONPATH=tests $(PYTHON) -m simulation.mutants $(ARGS)
+
+bench: env-dev ## speed and memory beside three peers: make bench ARGS="--quick"
+	@scripts/setup --bench
+	@PYTHONPATH=tests $(PYTHON) -m bench $(ARGS)
 
 lint: env-dev ## style and formatting
 	@$(PYTHON) -m ruff check .

@@ -95,7 +95,10 @@ def test_every_link_of_a_page_is_relative_and_leads_somewhere(page: str):
             assert anchor in _anchors(place), f"{link} names no heading"
 
 
-@pytest.mark.parametrize(("heading", "extra"), [("At run time", None), ("For development", "dev")])
+@pytest.mark.parametrize(
+    ("heading", "extra"),
+    [("At run time", None), ("For development", "dev"), ("For the benchmark", "bench")],
+)
 def test_every_dependency_has_its_reason_and_every_reason_its_dependency(
     heading: str, extra: str | None
 ):

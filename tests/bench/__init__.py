@@ -1,0 +1,1 @@
+"""The benchmark: whole processes against cheap vendors on loopback, beside three peers."""
