@@ -132,7 +132,7 @@ def _amended(plan: Plan, rng: Random) -> None:
     plan.post_faults = 0.3
     plan.post_kinds = ("shuffled echo", "shuffled echo", "lost after acting")
     plan.delete_faults = 0.6
-    plan.early_404 = rng.random() < 0.5
+    plan.early_404 = rng.random() < 0.9
     _each_trade(plan, sales=20, amended=0.5)
 
 
@@ -173,7 +173,7 @@ def _signs(plan: Plan, rng: Random) -> None:
     _places(plan, rng, 1, exclusive=rng.random() < 0.7 or replace, replace=replace)
     plan.post_faults = 0.5
     plan.post_kinds = (*_PARTIAL, "short echo, rest applied", "short echo, rest late")
-    plan.person_replaces = 0.4
+    plan.person_replaces = 0.8
     _each_trade(plan, sales=20, losses=0.4, zeros=0.2)
 
 
@@ -250,6 +250,16 @@ def _retold(plan: Plan, rng: Random) -> None:
     _each_trade(plan, sales=12, amended=0.7, retold=1.0)
 
 
+def _latecomers(plan: Plan, rng: Random) -> None:
+    """Requests act later than they may: a stated limit, but noticed afterwards."""
+    _places(plan, rng, 1, exclusive=rng.random() < 0.5, replace=False)
+    plan.days, plan.too_late = 0.3, True
+    plan.post_faults, plan.post_kinds = 0.4, ("applied late",)
+    plan.restarts = 0.3
+    plan.lag_s = 30.0
+    _each_trade(plan, sales=10, until_s=plan.until_s)
+
+
 THEMES: dict[str, _Maker] = {
     "windows": _windows,
     "late deletes": _late_deletes,
@@ -266,5 +276,6 @@ THEMES: dict[str, _Maker] = {
     "sleepers": _sleepers,
     "intruders": _intruders,
     "retold": _retold,
+    "latecomers": _latecomers,
 }
 """New ones at the end: a seed names its theme by its place."""

@@ -123,7 +123,13 @@ class Gate:
         if self.on is not None:
             self.on(name)
         # Requests are rarer than commits, and dying beside one is what matters most.
-        times = 15 if "DELETE" in name else 4 if "at Connecteam" in name or "send" in name else 1
+        times = (
+            15
+            if "DELETE" in name or "waiting" in name
+            else 4
+            if "at Connecteam" in name or "send" in name
+            else 1
+        )
         chance = self.chance * times
         if chance and self._rng.random() < chance:
             self._story.tell(f"crash {name}")
