@@ -1,11 +1,13 @@
 """History: read a past period into the ledger, and post it behind the live sales.
 
-Resumable at the row: how far a period has been read is committed with each page, and a sale that
-is in the ledger is never added or posted twice. Reading runs a bounded way ahead of posting, so
-that memory and the ledger's waiting sales stay bounded however long the period is.
+Resumable at the row: how far each week has been read is committed with each page, and a sale that
+is in the ledger is never added or posted twice. Several weeks are read at once, while what was read
+is posted; reading runs a bounded way ahead of posting, so that memory and the ledger's waiting
+sales stay bounded however long the period is.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,6 +25,9 @@ from tillbridge.windows import Period, cut
 
 READ_AHEAD = 2000
 """Sales that may wait before reading pauses: twenty full requests."""
+
+SLICE = timedelta(days=7)
+"""A period is read in such slices, several at once; each knows how far it has been read."""
 
 _ALL_FULL = frozenset({Lane.BACKFILL})
 
@@ -74,6 +79,7 @@ class Backfill:
         reader: reads Lightspeed.
         delivery: posts; None where another process does.
         histories: what to fill in.
+        poster: runs the deliveries, one at a time, while reading goes on; None: in turns.
     """
 
     def __init__(
@@ -82,13 +88,16 @@ class Backfill:
         reader: Reader,
         delivery: Delivery | None,
         histories: Sequence[History],
+        poster: Executor | None = None,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
         self._delivery = delivery
         self._histories = histories
+        self._poster = poster
+        self._posting: Future[Delivered] | None = None
         self._total = sum((h.end - h.period.start for h in histories), timedelta())
-        self._left: dict[int, timedelta] = {}
+        self._left: dict[tuple[int, int], timedelta] = {}
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Read and post; yields after each page and each delivery.
@@ -97,30 +106,56 @@ class Backfill:
         posting ended for the quota or a refusal.
         """
         progress = Progress(0, 0, 0.0, [], Delivered())
-        for report in self._reader.read(self._tasks(), should_stop):
-            progress.read += report.latest
-            if report.error is not None:
-                progress.errors.append(report.error)
-            progress.done_share = self._share()
-            yield progress
-            while self._waiting() >= READ_AHEAD and self._post(progress, _ALL_FULL, should_stop):
+        try:
+            for report in self._reader.read(self._tasks(), should_stop):
+                progress.read += report.latest
+                if report.error is not None:
+                    progress.errors.append(report.error)
+                progress.done_share = self._share()
                 yield progress
-        self._post(progress, frozenset(), should_stop)
-        yield progress
+                while self._may_post(progress, should_stop):
+                    yield progress
+            self._take_up(progress, wait=True)
+            self._post(frozenset(), should_stop)
+            self._take_up(progress, wait=True)
+            yield progress
+        finally:
+            if self._posting is not None:
+                wait([self._posting])
 
     def post_rest(self, should_stop: Callable[[], bool] = lambda: False) -> Delivered:
         """Post what is left, after a wait."""
         return Delivered() if self._delivery is None else self._delivery.run(should_stop)
 
-    def _post(
-        self, progress: Progress, only_full: frozenset[Lane], should_stop: Callable[[], bool]
-    ) -> bool:
-        """Whether posting got anywhere, so that it may be worth another try."""
-        if self._delivery is None or should_stop():
+    def _may_post(self, progress: Progress, should_stop: Callable[[], bool]) -> bool:
+        """Post what fills whole requests; whether there was progress, and more waits than may."""
+        waiting = self._waiting()
+        posted = self._take_up(progress, wait=waiting >= READ_AHEAD)
+        if waiting < READ_AHEAD // 2 or self._posting is not None:
             return False
-        progress.delivered = self._delivery.run(should_stop, only_full=only_full)
+        self._post(_ALL_FULL, should_stop)
+        posted += self._take_up(progress, wait=self._poster is None)
+        return posted > 0 and self._waiting() >= READ_AHEAD
+
+    def _post(self, only_full: frozenset[Lane], should_stop: Callable[[], bool]) -> None:
+        if self._delivery is None or should_stop():
+            return
+        if self._poster is None:
+            self._posting = Future()
+            self._posting.set_result(self._delivery.run(should_stop, only_full=only_full))
+        else:
+            self._posting = self._poster.submit(
+                self._delivery.run, should_stop, only_full=only_full
+            )
+
+    def _take_up(self, progress: Progress, *, wait: bool) -> int:
+        """Take over what the delivery under way did, if it has ended; how many sales it posted."""
+        if self._posting is None or not (wait or self._posting.done()):
+            return 0
+        progress.delivered = self._posting.result()
+        self._posting = None
         progress.posted += progress.delivered.posted
-        return progress.delivered.posted > 0
+        return progress.delivered.posted
 
     def _waiting(self) -> int:
         with self._ledger.view() as view:
@@ -134,33 +169,39 @@ class Backfill:
 
     def _tasks_of(self, history: History) -> list[Task]:
         source, key = history.source, history.source.rules.connecteam_id
-        start_ms, end_ms = epoch_ms(history.period.start), epoch_ms(history.period.end)
+        slices = [each for each in cut(history.period, SLICE) if each.start < history.end]
         with self._ledger.commit() as commit:
+            rows = [locations.begin_backfill(commit, source.id, *_ms(each)) for each in slices]
             # Interrupted while it posted: what was read need not be read again.
-            again = not sales.waiting(commit, key, Lane.BACKFILL, 1)
-            row = locations.begin_backfill(commit, source.id, start_ms, end_ms, again=again)
-        begin = from_epoch_ms(row.cursor_ms)
-        if row.done or begin >= history.end:
-            self._left[source.id] = timedelta()
-            return []
-        self._left[source.id] = history.end - begin
-        pieces = cut(Period(begin, history.end))
-        return [self._task(source, piece, row.id, epoch_ms(history.end)) for piece in pieces]
+            if all(row.done for row in rows) and not sales.waiting(commit, key, Lane.BACKFILL, 1):
+                rows = [locations.begin_again(commit, row) for row in rows]
+        tasks = []
+        for each, row in zip(slices, rows, strict=True):
+            begin, end = from_epoch_ms(row.cursor_ms), min(each.end, history.end)
+            if begin < end:
+                self._left[source.id, row.id] = end - begin
+                tasks.append(self._task(source, Period(begin, end), row.id))
+        return tasks
 
-    def _task(self, source: Source, piece: Period, backfill_id: int, end_ms: int) -> Task:
+    def _task(self, source: Source, piece: Period, backfill_id: int) -> Task:
+        begin_ms, end_ms = _ms(piece)
+
         def when_page(commit: Connection, reached_ms: int) -> None:
-            if reached_ms >= epoch_ms(piece.start):
+            if reached_ms >= begin_ms:
                 locations.move_backfill(commit, backfill_id, reached_ms, done=False)
-                self._left[source.id] = timedelta(milliseconds=end_ms - reached_ms)
+                self._left[source.id, backfill_id] = timedelta(milliseconds=end_ms - reached_ms)
 
         def when_done(commit: Connection) -> None:
-            reached_ms = epoch_ms(piece.end)
-            locations.move_backfill(commit, backfill_id, reached_ms, done=reached_ms >= end_ms)
-            self._left[source.id] = timedelta(milliseconds=end_ms - reached_ms)
+            locations.move_backfill(commit, backfill_id, end_ms, done=True)
+            self._left[source.id, backfill_id] = timedelta()
 
-        return Task(source, piece, Lane.BACKFILL, when_done, when_page)
+        return Task(source, piece, Lane.BACKFILL, when_done, when_page, alongside=True)
 
     def _share(self) -> float:
         if not self._total:
             return 1.0
         return 1.0 - sum(self._left.values(), timedelta()) / self._total
+
+
+def _ms(period: Period) -> tuple[int, int]:
+    return epoch_ms(period.start), epoch_ms(period.end)

@@ -21,7 +21,7 @@ from tillbridge.ledger.store import DiskTrouble, Ledger
 from tillbridge.lightspeed.client import NotOperationalBefore
 from tillbridge.lightspeed.paging import token_stamp
 from tillbridge.lightspeed.wire import Page
-from tillbridge.log import get_logger
+from tillbridge.log import Seldom, get_logger
 from tillbridge.mapper import Rules
 from tillbridge.record import Record, Undecodable, record_of, record_of_undecodable
 from tillbridge.states import Lane
@@ -59,6 +59,7 @@ class Task:
         when_done: runs inside the commit of the last page: moves a cursor.
         when_page: runs inside the commit of each page but the last, with the moment (epoch
             milliseconds) up to which everything has now been read.
+        alongside: may be read while others of its location are; no cursor spans them all.
         collect: takes each page's sales instead of the ledger: nothing is stored.
     """
 
@@ -67,6 +68,7 @@ class Task:
     lane: Lane
     when_done: Callable[[Connection], None]
     when_page: Callable[[Connection, int], None] | None = None
+    alongside: bool = False
     collect: Callable[[Sequence[Record]], None] | None = None
 
 
@@ -126,13 +128,15 @@ class Reader:
         self._clock = clock
         self._executor = executor
         self._max_in_flight = max_in_flight
+        self._seldom = Seldom()
 
     def read(
         self, tasks: Sequence[Task], should_stop: Callable[[], bool] = lambda: False
     ) -> Iterator[Report]:
         """Read all tasks; yields a task's report after each of its pages, and when it ends.
 
-        Tasks of one location are read one after the other, in the order given.
+        Tasks of one location are read one after the other, in the order given, but for those that
+        may be read alongside.
 
         Raises:
             CredentialsRefused: Lightspeed refused the sign-in; no other task is begun.
@@ -163,7 +167,7 @@ class Reader:
             if len(flying) >= self._max_in_flight:
                 return
             source = progress.report.task.source
-            if source.id in busy:
+            if source.id in busy and not progress.report.task.alongside:
                 continue
             busy.add(source.id)
             queue.remove(progress)
@@ -290,6 +294,7 @@ class Reader:
             when_page(commit, stamps[-1])
 
     def _finish(self, progress: _Progress) -> None:
+        self._seldom.forget(progress.report.task.source.id)
         with self._ledger.commit() as commit:
             progress.report.task.when_done(commit)
 
@@ -311,7 +316,10 @@ class Reader:
 
     def _fail(self, report: Report, error: TillbridgeError) -> None:
         report.error = error
-        _log.warning("reading_failed", location=report.task.source.name, reason=str(error))
+        source = report.task.source
+        is_new = self._seldom.is_new(source.id, self._clock.boot_s())
+        say = _log.warning if is_new else _log.debug  # an outage, with each poll
+        say("reading_failed", location=source.name, reason=str(error))
         with self._ledger.commit() as commit:
             locations.note_error(
                 commit, report.task.source.id, str(error), epoch_ms(self._clock.now())

@@ -95,13 +95,13 @@ def rescan_period(
     return Period(start, end) if start < end else None
 
 
-def cut(period: Period) -> list[Period]:
-    """The period in pieces that Lightspeed allows, oldest first."""
+def cut(period: Period, most: timedelta = MAX_WINDOW) -> list[Period]:
+    """The period in pieces that Lightspeed allows, or in smaller ones, oldest first."""
     pieces = []
     start = period.start
-    while period.end - start > MAX_WINDOW:
-        pieces.append(Period(start, start + MAX_WINDOW))
-        start += MAX_WINDOW
+    while period.end - start > most:
+        pieces.append(Period(start, start + most))
+        start += most
     return [*pieces, Period(start, period.end)]
 
 

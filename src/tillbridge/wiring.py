@@ -33,6 +33,7 @@ from tillbridge.connecteam.setup import Setup
 from tillbridge.correct import Corrector
 from tillbridge.days import epoch_ms, local_date, start_of_day
 from tillbridge.delivery import Delivery
+from tillbridge.errors import CredentialsRefused, TryLater
 from tillbridge.http import Http, Observer, Timeouts, Transport
 from tillbridge.learning import Learner
 from tillbridge.ledger import alarmed, generation, locations, rulebook, targets
@@ -43,6 +44,8 @@ from tillbridge.lightspeed.client import LightspeedClient
 from tillbridge.lightspeed.oauth import Authenticator
 from tillbridge.lightspeed.tokens import TokenFile
 from tillbridge.lock import PostingLock
+from tillbridge.log import get_logger
+from tillbridge.memory import share_one_pool
 from tillbridge.neighbours import account_name
 from tillbridge.policy import DoubtPolicy
 from tillbridge.reader import Reader, Source
@@ -57,6 +60,8 @@ from tillbridge.stops import UNTIL_RESTART
 from tillbridge.sync import Pass, SyncPlan, Writers
 from tillbridge.watermark import Mark, Watermark
 from tillbridge.windows import Period
+
+_log = get_logger("tillbridge.wiring")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +264,12 @@ class Bridge:
             book = alarmed.load(view).values()
         # What stood when the last process ended is not said again by this one.
         self.alarms = Alarms(entry.alarm for entry in book if entry.gone is None)
+        share_one_pool()
         self._executor = executor or ThreadPoolExecutor(
             config.lightspeed.max_concurrency + 4, thread_name_prefix="request"
         )
+        # A test's own executor decides what runs when; nothing runs beside it.
+        self._poster = ThreadPoolExecutor(1, "posting") if executor is None else None
         self.policies = target_policies(config)
         self.watermark = Watermark(ledger.path)
         self._mark = Mark()
@@ -271,7 +279,9 @@ class Bridge:
             self.policies |= left_policies(config, locations.left_behind(view))
         client = connecteam_client(config, environ, clock, transports.connecteam)
         self.account = Account(ledger, client, clock, shares_of(config))
-        pages = lightspeed_client(config, ledger.path, environ, clock, transports)
+        self._tokens = authenticator(config, ledger.path, environ, clock, transports.token)
+        pages = lightspeed_client(config, ledger.path, environ, clock, transports, self._tokens)
+        self.pages = pages
         self._reader = Reader(
             ledger, pages, clock, self._executor, config.lightspeed.max_concurrency
         )
@@ -334,6 +344,18 @@ class Bridge:
             for place in self.config.locations
             if place.enabled
         }
+
+    def keep_signed_in(self) -> None:
+        """Renew Lightspeed's sign-in where nothing has used it for long: a paused location's must
+        not run out.
+        """
+        try:
+            if self._tokens.keep_alive():
+                self.alarms.resolve("lightspeed_credentials")
+        except CredentialsRefused as error:
+            self.alarms.raise_("lightspeed_credentials", error.message, error.remedy)
+        except TryLater as error:
+            _log.info("sign_in_not_renewed", reason=error.message)
 
     def begin_posting(self) -> int:
         """With the lock held: notice an old ledger, and turn what was being sent into doubts.
@@ -412,9 +434,11 @@ class Bridge:
     def make_backfill(self, histories: Sequence[History]) -> Backfill:
         """A backfill; it posts only if this process holds the lock."""
         delivery = self.delivery if self.lock.is_held else None
-        return Backfill(self.ledger, self._reader, delivery, histories)
+        return Backfill(self.ledger, self._reader, delivery, histories, self._poster)
 
     def close(self) -> None:
+        if self._poster is not None:
+            self._poster.shutdown(wait=True)
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 

@@ -136,7 +136,7 @@ def around(shop: Shop) -> None:
         locations.note_error(commit, shop.id(CITY), "Lightspeed answered 500.", NOON_MS)
         locations.set_earliest(commit, shop.id(STATION), NOON_MS - 86_400_000)
         locations.note_rescan(commit, shop.id(), "every 3600s back 43200s", NOON_MS)
-        begun = locations.begin_backfill(commit, shop.id(), 0, NOON_MS, again=False)
+        begun = locations.begin_backfill(commit, shop.id(), 0, NOON_MS)
         locations.move_backfill(commit, begun.id, NOON_MS // 2, done=False)
         commit.execute(update(location).where(location.c.id == shop.id(CITY)).values(paused=True))
         generation.write(commit, 3)

@@ -123,9 +123,9 @@ def test_each_kind_of_re_reading_remembers_when_it_was_done(shop):
         assert locations.rescans_done(view, shop.id(CITY)) == {}
 
 
-def begin_backfill(shop, start_ms=100, end_ms=900, *, again=False):
+def begin_backfill(shop, start_ms=100, end_ms=900):
     with shop.ledger.commit() as commit:
-        return locations.begin_backfill(commit, shop.id(), start_ms, end_ms, again=again)
+        return locations.begin_backfill(commit, shop.id(), start_ms, end_ms)
 
 
 def test_an_interrupted_backfill_goes_on_and_a_finished_one_begins_anew_if_asked(shop):
@@ -140,7 +140,8 @@ def test_an_interrupted_backfill_goes_on_and_a_finished_one_begins_anew_if_asked
         locations.move_backfill(commit, row.id, 900, done=True)
     known = begin_backfill(shop)
     assert (known.cursor_ms, bool(known.done)) == (900, True)
-    again = begin_backfill(shop, again=True)
+    with shop.ledger.commit() as commit:
+        again = locations.begin_again(commit, known)
     assert (again.id, again.cursor_ms, bool(again.done)) == (row.id, 100, False)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from tillbridge.errors import ConfigError, Problem
 from tillbridge.ledger import counts, events, targets
@@ -231,13 +231,8 @@ def note_rescan(commit: Connection, location_id: int, name: str, now_ms: int) ->
         commit.execute(insert(rescan).values(location_id=location_id, name=name, done_ms=now_ms))
 
 
-def begin_backfill(
-    commit: Connection, location_id: int, start_ms: int, end_ms: int, *, again: bool
-) -> LocationRow:
-    """The backfill of this period: one that was interrupted goes on; one that was read to its end
-    begins anew if `again` (sales may have reached Lightspeed late; those known are not posted
-    again).
-    """
+def begin_backfill(commit: Connection, location_id: int, start_ms: int, end_ms: int) -> LocationRow:
+    """The backfill of this period; one that was interrupted goes on where it was."""
     query = select(backfill).where(
         backfill.c.location_id == location_id,
         backfill.c.start_ms == start_ms,
@@ -250,9 +245,18 @@ def begin_backfill(
                 location_id=location_id, start_ms=start_ms, end_ms=end_ms, cursor_ms=start_ms
             )
         )
-    elif row.done and again:
-        move_backfill(commit, row.id, start_ms, done=False)
     return commit.execute(query).one()
+
+
+def begin_again(commit: Connection, row: LocationRow) -> LocationRow:
+    """Read a period once more: sales may have reached Lightspeed late; known ones stay as they are.
+
+    Args:
+        commit: the change.
+        row: of `begin_backfill`.
+    """
+    move_backfill(commit, row.id, row.start_ms, done=False)
+    return begin_backfill(commit, row.location_id, row.start_ms, row.end_ms)
 
 
 def move_backfill(commit: Connection, backfill_id: int, cursor_ms: int, *, done: bool) -> None:
