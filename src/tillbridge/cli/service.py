@@ -50,6 +50,7 @@ def run(common: Common) -> None:
     def one_pass(should_stop: Callable[[], bool]) -> PassReport:
         good = False
         try:
+            bridge.keep_signed_in()
             report = bridge.make_pass(patient=True).run(should_stop, post_for_s=post_for_s)
             good = report.is_good
             bridge.keeping.nightly.step(should_stop)

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tillbridge.cli.options import say
 from tillbridge.config import Config
 from tillbridge.errors import ConfigError
 from tillbridge.secrets import CredentialSecret, EnvSecret, FileSecret, LiteralSecret, resolve
@@ -31,6 +32,13 @@ def step_down(config: Config, ledger: Path, environ: Mapping[str, str]) -> Confi
         return config
     owner = _owner(ledger)
     if owner is None or owner.st_uid == 0:
+        return config
+    closed = _closed_to(owner.st_uid, owner.st_gid)
+    if closed is not None:
+        say(
+            f"Note: going on as root, because {closed}, where this program is, is closed to the "
+            "ledger's owner. Install it in a folder that others may read, such as /opt/tillbridge."
+        )
         return config
     ready = with_secrets(config, environ)
     _become(owner.st_uid, owner.st_gid)
@@ -57,6 +65,17 @@ def _filled(value: Any, environ: Mapping[str, str]) -> Any:  # noqa: ANN401  # a
     if isinstance(value, tuple):
         return tuple(_filled(item, environ) for item in value)
     return value
+
+
+def _closed_to(uid: int, gid: int) -> Path | None:
+    """A folder of this program that a user may not enter: half of it is loaded only when needed."""
+    for file in (os.__file__, __file__):
+        for folder in Path(file).resolve().parents:
+            status = folder.stat()
+            bit = 0o100 if status.st_uid == uid else 0o010 if status.st_gid == gid else 0o001
+            if not status.st_mode & bit:
+                return folder
+    return None
 
 
 def _owner(ledger: Path) -> os.stat_result | None:

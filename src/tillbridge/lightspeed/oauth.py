@@ -127,21 +127,25 @@ class Authenticator:
         state = self._file.read_if_whole()
         return state is not None and state.code_digest == _digest(code)
 
-    def keep_alive(self) -> None:
+    def keep_alive(self) -> bool:
         """Renew a sign-in that nobody has used for long: at half of the time that the server
         gives it, and at least daily, because some servers end what is idle without saying when.
+
+        Returns:
+            Whether it was due, and was renewed.
 
         Raises: as `access_token`.
         """
         state = self._file.read()
         if state is None:
-            return
-        idle_for = self._clock.now() - state.obtained_at
+            return False
         due = _IDLE
         if state.refresh_expires_at is not None:
             due = min(due, (state.refresh_expires_at - state.obtained_at) / 2)
-        if idle_for >= due:
-            self.access_token(force=True)
+        if self._clock.now() - state.obtained_at < due:
+            return False
+        self.access_token(force=True)
+        return True
 
     def status(self) -> TokenStatus:
         """See `TokenStatus`. Raises what `TokenFile.read` raises."""
