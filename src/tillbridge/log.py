@@ -148,6 +148,32 @@ def _say_thread_died(args: threading.ExceptHookArgs) -> None:
     sys.stderr.write(redact("".join(trace)))
 
 
+class Seldom:
+    """Keeps a fault that repeats with every pass from filling the log: it is new once an hour."""
+
+    EVERY_S = 3600.0
+
+    def __init__(self) -> None:
+        self._said_s: dict[object, float] = {}
+
+    def is_new(self, what: object, now_s: float) -> bool:
+        """Whether this has not been said within the hour; it counts as said then.
+
+        Args:
+            what: the fault and its place.
+            now_s: boot time.
+        """
+        said_s = self._said_s.get(what)
+        if said_s is not None and 0 <= now_s - said_s < self.EVERY_S:
+            return False
+        self._said_s[what] = now_s
+        return True
+
+    def forget(self, what: object) -> None:
+        """The fault is over; when it comes back, it is new."""
+        self._said_s.pop(what, None)
+
+
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """A logger whose first argument is the event's name and whose keywords are its values."""
     return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(name))

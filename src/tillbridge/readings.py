@@ -16,7 +16,7 @@ from tillbridge.ledger import targets
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import TargetRow
-from tillbridge.log import get_logger
+from tillbridge.log import Seldom, get_logger
 
 _log = get_logger("tillbridge.readings")
 
@@ -44,6 +44,7 @@ class Readings:
         self._account = account
         self._currencies = dict(currencies)
         self.wrong: dict[int, str] = {}
+        self._seldom = Seldom()
 
     def take(self, spans: Mapping[int, Span]) -> dict[int, Reading]:
         """Read these locations over these days (first and last included).
@@ -63,7 +64,8 @@ class Readings:
         before = self._account.moment()
         answer = self._account.read_totals(wanted, first, last)
         if isinstance(answer, NoEvidence):
-            _log.info("totals_not_read", reason=answer.reason)
+            say = _log.info if self._seldom.is_new("totals", before.boot_s) else _log.debug
+            say("totals_not_read", reason=answer.reason)
             if not answer.wrong:
                 return {}
             if len(spans) == 1:

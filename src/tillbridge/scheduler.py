@@ -21,11 +21,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from tillbridge.clock import Clock, SystemClock
+from tillbridge.clock import SystemClock
 from tillbridge.errors import TillbridgeError
 from tillbridge.health import hangs
 from tillbridge.lock import PostingLock
-from tillbridge.log import get_logger
+from tillbridge.log import Seldom, get_logger
 from tillbridge.notify import notify
 from tillbridge.sync import PassReport
 
@@ -77,6 +77,7 @@ class Service:
         self._unfed_ticks = 0
         self._feed_every_s = _feed_every_s()
         self._scheduler = _scheduler()
+        self._seldom = Seldom()
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """End after the request under way; safe to call from a signal handler."""
@@ -188,7 +189,10 @@ class Service:
             self._wake_early(report.next_look_s)
             notify(STATUS=self._say(report))
         except TillbridgeError as error:
-            _log.error("pass_failed", reason=error.message, remedy=error.remedy)
+            # A full disk fails every pass; it is an error once an hour.
+            is_new = self._seldom.is_new(error.message, self._clock.boot_s())
+            say = _log.error if is_new else _log.debug
+            say("pass_failed", reason=error.message, remedy=error.remedy)
             notify(STATUS=f"The last pass ended early: {error}")
         except Exception:  # noqa: BLE001  # a bug in one pass must not end the service
             _log.exception("pass_failed_unexpectedly")
@@ -246,13 +250,3 @@ def _scheduler() -> BackgroundScheduler:
     return BackgroundScheduler(
         executors={"default": ThreadPoolExecutor(1)}, job_defaults=options, timezone=UTC
     )
-
-
-def sleep_until_free(clock: Clock, wait_s: float, should_stop: Callable[[], bool]) -> bool:
-    """Wait for the quota, in short sleeps; false if told to stop meanwhile."""
-    until_s = clock.boot_s() + wait_s
-    while clock.boot_s() < until_s:
-        if should_stop():
-            return False
-        clock.sleep(min(1.0, until_s - clock.boot_s()))
-    return True

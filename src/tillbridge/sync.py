@@ -260,7 +260,8 @@ class Pass:
 
 def _log_pass(report: PassReport, seconds: float) -> None:
     """One canonical line per pass; quiet passes say so at debug level only."""
-    busy = report.new or report.changed or report.delivered.requests or report.read_errors
+    # What could not be read has a line of its own, which does not come with every poll.
+    busy = report.new or report.changed or report.delivered.requests
     log = _log.info if busy else _log.debug
     log(
         "pass_done", new=report.new, changed=report.changed, pages=report.pages,

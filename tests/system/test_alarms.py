@@ -91,6 +91,7 @@ def test_an_alarm_is_told_once_over_restarts_and_its_end_by_a_later_process(make
     with_alarms(home, box)
     right = sandbox.api_key
     home.change(right, "wrong-key")
+    home.env = {"TILLBRIDGE_LOG_LEVEL": "debug"}
     for _ in range(2):
         with home.service() as service:
             # Some passes, of which only the very first says something.
