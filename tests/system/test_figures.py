@@ -153,6 +153,7 @@ def test_a_purge_that_is_killed_goes_on_and_takes_out_exactly_what_was_posted(ma
         cut.process.send_signal(signal.SIGKILL)
         cut.process.wait()
     assert rows_of(sandbox).total() > stays.total(), "it was killed too late"
+    assert "still to be taken out of Connecteam" in inside(home, "status").words
     again = inside(home, *words, "--yes")
     assert again.code == 0, again.err
     assert rows_of(sandbox) == stays

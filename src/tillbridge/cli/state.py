@@ -6,7 +6,7 @@ from typing import Any
 from tillbridge.cli.checkup import Checkup
 from tillbridge.cli.options import Common, print_json, say
 from tillbridge.cli.tables import Column, Kind, show
-from tillbridge.cli.unposted import unconfirmed
+from tillbridge.cli.unposted import asked_for, unconfirmed
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
 from tillbridge.errors import UsageError
@@ -48,7 +48,7 @@ def status(common: Common, *, as_json: bool) -> int:
             windows = quotas.load(view)
             doubts = len(ledger_status.doubts(view))
             names = {row["connecteam_id"]: row["name"] for row in rows}
-            unsure = unconfirmed(view, names)
+            unsure = unconfirmed(view, names) + asked_for(view, names)
         found = Checkup(config, ledger, ledger.clock).findings()
     finally:
         ledger.close()

@@ -9,13 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tillbridge.cli.options import counted, say
-from tillbridge.cli.service import say_posting_trouble
-from tillbridge.cli.stopping import Stopper
-from tillbridge.cli.unposted import not_yet_posted
+from tillbridge.cli.stopping import Stopper, sleep_until_free
+from tillbridge.cli.unposted import not_yet_posted, say_posting_trouble
 from tillbridge.errors import UsageError
 from tillbridge.ledger import corrections, targets
 from tillbridge.ledger.removals import Purpose
-from tillbridge.scheduler import sleep_until_free
 from tillbridge.sync import PassReport
 from tillbridge.wiring import Bridge
 
@@ -54,6 +52,8 @@ def carry_out(bridge: Bridge, stopper: Stopper, purpose: Purpose) -> int:
     """
     if not bridge.lock.try_acquire():
         say("A running tillbridge carries this out, behind its live sales.")
+        if purpose is Purpose.RULES:
+            say("Restart it, so that new sales are mapped by the changed configuration, too.")
         return 0
     bridge.begin_posting()
     begun = _left(bridge, purpose)

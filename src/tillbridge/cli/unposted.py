@@ -2,11 +2,13 @@
 
 from sqlalchemy import Connection, select
 
-from tillbridge.cli.options import counted
+from tillbridge.cli.options import counted, say
 from tillbridge.days import from_epoch_ms
-from tillbridge.ledger import status
+from tillbridge.ledger import corrections, status
+from tillbridge.ledger.removals import ASKED_FOR, Purpose
 from tillbridge.ledger.schema import batch, part
 from tillbridge.ledger.store import Ledger
+from tillbridge.recording import Delivered
 from tillbridge.states import PartState
 
 
@@ -24,6 +26,35 @@ def not_yet_posted(ledger: Ledger) -> list[str]:
         ]
 
 
+def say_posting_trouble(delivered: Delivered, ledger: Ledger, *, posts: bool) -> int:
+    """Say what keeps sales from being posted now, other than what needs a person.
+
+    Returns:
+        77 or 69, or 0 if nothing does.
+    """
+    if not posts:
+        return 0
+    if delivered.refused is not None:
+        say(
+            f"Connecteam refused the credentials: {delivered.refused}. Put a valid API key with "
+            "the right to write sales data where [connecteam] names it."
+        )
+        return 77
+    waits = not_yet_posted(ledger)
+    if delivered.quota_wait_s is not None:
+        say(
+            "The share of Connecteam's quota is used; the rest goes out with a run in "
+            f"{counted(round(delivered.quota_wait_s), 'second')} or later."
+        )
+    elif delivered.trouble is not None:
+        say(f"Connecteam gave no usable answer ({delivered.trouble}); run it again later.")
+    elif not waits:
+        return 0
+    for sentence in waits:
+        say(sentence)
+    return 69
+
+
 def unconfirmed(view: Connection, names: dict[int, str]) -> list[str]:
     """The requests whose outcome is not known yet, by the time at which they were sent."""
     rows = view.execute(
@@ -37,4 +68,15 @@ def unconfirmed(view: Connection, names: dict[int, str]) -> list[str]:
         f"at {from_epoch_ms(row.started_ms):%H:%M} UTC not confirmed by Connecteam yet; its totals "
         "will show what became of them, and nothing is sent twice."
         for row in rows
+    ]
+
+
+def asked_for(view: Connection, names: dict[int, str]) -> list[str]:
+    """What a person asked to be changed at Connecteam and is not done yet."""
+    words = {Purpose.PURGE: "taken out of Connecteam", Purpose.RULES: "changed in history"}
+    return [
+        f"{names.get(key, key)}: {counted(count, 'sale')} still to be {words[purpose]}, as asked "
+        f"for with `tillbridge {purpose}`."
+        for purpose in ASKED_FOR
+        for key, count in sorted(corrections.count_asked_for(view, purpose).items())
     ]
