@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillbridge.reconcile.figures import (
-    BusinessDay,
-    Cause,
-    CauseName,
-    DayFigures,
-    Entry,
-    compare,
-)
+from tillbridge.reconcile.causes import Cause, CauseName
+from tillbridge.reconcile.figures import BusinessDay, DayFigures, Entry, compare
 from tillbridge.reconcile.finality import WORDS, DayState, next_state
 from tillbridge.reconcile.remainder import CalendarDay, Posted, Unsent, forgotten, name_rest
 from tillbridge.states import SaleState

@@ -152,3 +152,17 @@ def test_the_zone_of_days_is_found_near_and_far():
 def test_one_wrong_day_is_no_reason_to_doubt_the_zone():
     assert not is_doubtful([(10, 0), (10, 0), (10, -500), (0, 0)])
     assert is_doubtful([(10, 5), (10, -5), (10, 7), (10, 0)])
+
+
+def test_an_old_ledger_is_told_nothing_by_ids_and_some_stops_are_ended_by_no_repair():
+    old = Permit(exclusive=True, may_replace=False, by_person=True, stop="old_ledger")
+    assert isinstance(step(day(-200, 100, 200), old), Leave)
+    replacing = Permit(exclusive=True, may_replace=True, by_person=True, stop="old_ledger")
+    waiting = (Unsent(8, 1, 300, 9_000), Unsent(9, 2, -20, 9_060))
+    calendar = day(170, 100, unsent=waiting)
+    assert step(calendar, replacing) == ReplaceDay(DAY, 1000, 9_060, 170)
+    for stop in ("not_empty", "location_refused"):
+        permit = Permit(exclusive=True, may_replace=True, by_person=True, stop=stop)
+        assert isinstance(step(day(-200, 100, 200), permit), Leave)
+    by_night = Permit(exclusive=True, may_replace=True, by_person=False, stop="old_ledger")
+    assert isinstance(step(calendar, by_night), Leave)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconcile.world import world
-from tillbridge.reconcile.figures import CauseName
+from tillbridge.reconcile.causes import CauseName
 
 SHORT, LONG = date(2026, 3, 29), date(2026, 10, 25)
 
@@ -15,7 +15,9 @@ SHORT, LONG = date(2026, 3, 29), date(2026, 10, 25)
 @pytest.mark.parametrize("zone", ["UTC", "Europe/London", "America/New_York"])
 @pytest.mark.parametrize("day", [SHORT, LONG])
 def test_both_views_of_a_day_across_a_clock_change_agree(tmp_path: Path, day: date, zone: str):
-    with world(tmp_path, day=day + timedelta(days=1), days=3, day_zone=zone) as here:
+    with world(
+        tmp_path, day=day + timedelta(days=1), days=3, day_zone=zone, sales_per_day=40
+    ) as here:
         result = here.compare(day - timedelta(days=1), day + timedelta(days=1))
         assert len(result.days) == 3
         for figures in result.days:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconcile.world import World, world
-from tillbridge.reconcile.figures import CauseName
+from tillbridge.reconcile.causes import CauseName
 
 
 def _back_up(here: World) -> Path:
@@ -115,7 +115,7 @@ def test_where_the_totals_do_not_tell_the_stop_stays(tmp_path: Path):
         copy = _back_up(here)
         _trade(here, 6)
         here.run(2)
-        here.foreign("77777.77", here.rows()[3][1])
+        here.foreign("77777.77", here.with_amount()[1])
         _restore(here, copy, with_mark=True)
         here.run(2)
         held = len(here.rows())
@@ -124,3 +124,21 @@ def test_where_the_totals_do_not_tell_the_stop_stays(tmp_path: Path):
         here.run(2)
         assert _stops(here) == ["old_ledger"]
         assert len(here.rows()) == held
+
+
+def test_where_a_day_may_be_emptied_an_old_ledger_is_right_even_if_totals_do_not_tell(
+    tmp_path: Path,
+):
+    with world(tmp_path, when_unclear="replace") as here:
+        copy = _back_up(here)
+        _trade(here, 6)
+        here.run(2)
+        key = next(key for key, row in here.rows()[-4:] if row.amount > 0)
+        here.sandbox.delete_at_connecteam(key)
+        _restore(here, copy, with_mark=True)
+        here.run(2)
+        assert _stops(here) == ["old_ledger"]
+        assert "replace_window" in [line["action"] for line in here.repair()]
+        here.run(2)
+        here.assert_right()
+        assert _stops(here) == []

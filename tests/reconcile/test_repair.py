@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconcile.world import world
-from tillbridge.reconcile.figures import CauseName
+from tillbridge.reconcile.causes import CauseName
 from tillbridge.settle import Word
 
 
@@ -60,7 +60,7 @@ def test_a_row_that_is_there_twice_goes(tmp_path: Path):
 
 def test_many_rows_that_are_there_twice_go_where_a_day_may_be_emptied(tmp_path: Path):
     with world(tmp_path, when_unclear="replace") as here:
-        for key, _row in here.rows()[5:12]:
+        for key in [key for key, row in here.rows() if row.amount > 0][5:12]:
             here.sandbox.double_at_connecteam(key)
         assert CauseName.DOUBLED in here.causes()
         assert "replace_window" in [line["action"] for line in here.repair()]

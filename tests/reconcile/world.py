@@ -16,7 +16,8 @@ from tillbridge.config import load
 from tillbridge.ledger import counts, repairs
 from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
-from tillbridge.reconcile.figures import CauseName, DayFigures
+from tillbridge.reconcile.causes import CauseName
+from tillbridge.reconcile.figures import DayFigures
 from tillbridge.reconcile.reconciler import Compared
 from tillbridge.sandbox import Row, Sandbox, SandboxOptions
 from tillbridge.wiring import Bridge
@@ -165,7 +166,7 @@ def world(
     **options: Any,
 ) -> Iterator[World]:
     """A day of trade, carried over."""
-    chosen = {"sales_per_day": 40, "locations": 1, "plan": "none", **options}
+    chosen = {"sales_per_day": 24, "locations": 1, "plan": "none", **options}
     with Sandbox(SandboxOptions(**chosen)) as sandbox:
         home = install(folder, sandbox, start=sandbox.first_day)
         config = home.text.replace("exclusive = true", f"exclusive = {str(exclusive).lower()}")

@@ -13,9 +13,11 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
 from tillbridge.readings import Readings
 from tillbridge.reconcile.deeds import Deeds
+from tillbridge.reconcile.ending import Ender
 from tillbridge.reconcile.nightly import Nightly, NightPlan
 from tillbridge.reconcile.reconciler import Reconciler
 from tillbridge.reconcile.repairing import Repairer
+from tillbridge.reconcile.rounds import Looker
 from tillbridge.reconcile.totals import TotalsReader
 from tillbridge.reconcile.vanished import Holder
 from tillbridge.reconcile.whole_days import DayReader, Place, WholeDays
@@ -80,12 +82,10 @@ def assemble(
             means.ledger,
             means.account,
             means.readings,
-            totals,
             policies,
-            feeding,
             doubts,
+            Looker(means.ledger, means.account, means.readings, totals, policies, feeding),
             Deeds(means.ledger, means.account, means.corrector, means.replacer),
-            means.alarms,
-            means.bases.look_now,
+            Ender(means.ledger, means.alarms, means.bases.look_now),
         ),
     )

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tillbridge.money import minor_digits, minor_text
-from tillbridge.reconcile.figures import AS_INTENDED, IN_PROGRESS, Cause, DayFigures
+from tillbridge.reconcile.causes import AS_INTENDED, IN_PROGRESS, Cause
+from tillbridge.reconcile.figures import DayFigures
 from tillbridge.reconcile.reconciler import Compared
 
 

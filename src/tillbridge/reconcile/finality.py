@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from tillbridge.reconcile.figures import Cause, CauseName, DayFigures
+from tillbridge.reconcile.causes import Cause, CauseName
+from tillbridge.reconcile.figures import DayFigures
 
 
 class DayState(StrEnum):

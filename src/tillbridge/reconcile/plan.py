@@ -23,6 +23,12 @@ from tillbridge.reconcile.remainder import (
 ADOPTS = ("old_ledger", "unexplained")
 """Stops at which waiting sales may be there already; ended so only by a person's command."""
 
+NEVER = ("not_empty", "location_refused", "broken_invariant")
+"""Stops that no repair ends."""
+
+_STOPPED = "posting is stopped there for a reason that no repair may end by itself"
+_OLD = "the ledger is an old copy, and the totals do not tell what it has forgotten"
+
 FEW = 3
 """Sales of one amount that are tried before other explanations."""
 
@@ -151,6 +157,18 @@ def rest_of(day: CalendarDay, *, exclusive: bool) -> int:
 
 
 def _step(day: date, calendar: CalendarDay, permit: Permit) -> Step:
+    """The step of a day that differs. In an old copy of the ledger, what it believes to be posted
+    may have been taken back and posted anew since: nothing there is told by an id.
+    """
+    if permit.stop in NEVER or (permit.stop == "old_ledger" and not permit.by_person):
+        return Leave(day, rest_of(calendar, exclusive=permit.exclusive), _STOPPED)
+    step = _free_step(day, calendar, permit)
+    if permit.stop == "old_ledger" and not isinstance(step, Adopt | ReplaceDay | Leave):
+        return Leave(day, rest_of(calendar, exclusive=permit.exclusive), _OLD)
+    return step
+
+
+def _free_step(day: date, calendar: CalendarDay, permit: Permit) -> Step:
     rest = rest_of(calendar, exclusive=permit.exclusive)
     adopted = _adopt(day, calendar, permit)
     if adopted is not None:
@@ -219,9 +237,12 @@ def _at_exclusive(day: date, calendar: CalendarDay, permit: Permit) -> Step:
     nameless = [row for row in against if not row.has_id]
     if nameless and not suspects and sum(row.amount for row in nameless) == -rest:
         return PutBack(day, tuple(row.sale_id for row in nameless))
-    low, high = _range(calendar)
+    rows: list[Posted | Unsent] = [*calendar.posted]
+    if permit.by_person and permit.stop in ADOPTS:
+        rows += calendar.unsent  # perhaps there, and forgotten
+    low, high = _range([row.amount for row in rows])
     if may_replace and low <= rest <= high:
-        stamps = [row.created_at for row in calendar.posted]
+        stamps = [row.created_at for row in rows]
         return ReplaceDay(day, min(stamps), max(stamps), rest)
     if 0 < len(suspects) <= CHEAPER_TO_REPLACE:
         return TakeOut(day, tuple(row.sale_id for row in suspects), -rest)
@@ -232,10 +253,10 @@ def _at_exclusive(day: date, calendar: CalendarDay, permit: Permit) -> Step:
     return Leave(day, rest, _why_left(calendar, permit, rest))
 
 
-def _range(calendar: CalendarDay) -> tuple[int, int]:
+def _range(amounts: Sequence[int]) -> tuple[int, int]:
     """What some of the day's sales, missing or twice, can make of its total."""
-    gains = sum(row.amount for row in calendar.posted if row.amount > 0)
-    losses = sum(row.amount for row in calendar.posted if row.amount < 0)
+    gains = sum(amount for amount in amounts if amount > 0)
+    losses = sum(amount for amount in amounts if amount < 0)
     return losses - gains, gains - losses
 
 

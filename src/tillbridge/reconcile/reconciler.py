@@ -19,7 +19,8 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.policy import TargetPolicy
 from tillbridge.readings import days_of
 from tillbridge.reconcile import sides
-from tillbridge.reconcile.figures import Cause, CauseName, DayFigures, compare
+from tillbridge.reconcile.causes import Cause, CauseName
+from tillbridge.reconcile.figures import DayFigures, compare
 from tillbridge.reconcile.finality import DayState, next_state
 from tillbridge.reconcile.remainder import CalendarDay, name_rest
 from tillbridge.reconcile.totals import Evidence, TotalsReader

@@ -7,7 +7,7 @@ is what `plan` sets out to get. Amounts are minor units.
 from dataclasses import dataclass
 from itertools import combinations
 
-from tillbridge.reconcile.figures import Cause, CauseName
+from tillbridge.reconcile.causes import Cause, CauseName
 
 _MOST_DOUBTS = 10
 """More undecided requests of one day than there ever are; beyond, no combination is looked for."""
@@ -34,11 +34,13 @@ class Unsent:
         sale_id: the ledger's.
         closed_ms: when it closed.
         amount: what would be sent.
+        created_at: the stamp that it would have.
     """
 
     sale_id: int
     closed_ms: int
     amount: int
+    created_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

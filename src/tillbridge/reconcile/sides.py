@@ -155,7 +155,7 @@ def calendar_days(
         elif row.state == SaleState.HELD and row.part_id in side.there:
             posted[day].append(Posted(row.id, row.created_at, row.amount, has_id=False))
         elif row.state == SaleState.WAITING:
-            unsent[day].append(Unsent(row.id, row.closed_ms or 0, row.amount))
+            unsent[day].append(Unsent(row.id, row.closed_ms or 0, row.amount, row.created_at))
         elif row.state in (SaleState.IN_DOUBT, SaleState.HELD) and row.part_id is not None:
             undecided[day][row.part_id] += row.amount
     return {
