@@ -7,7 +7,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import update
 
 from ledger.tools import CITY, NOON_MS, NOON_S, STATION, Shop, record
+from tillbridge.alarms import Alarm, Level
+from tillbridge.announce import Entry
 from tillbridge.ledger import (
+    alarmed,
     attention,
     corrections,
     generation,
@@ -130,6 +133,16 @@ def deletes_and_corrections(shop: Shop) -> None:
         removals.note_unanswered(commit, removals.blocking(commit)[0], now, "no answer came")
 
 
+def book(now: datetime) -> dict[str, Entry]:
+    """An alarm that stands and was told, and one whose end is still to be told."""
+    stands = Alarm("posting_stopped:456", Level.CRITICAL, "Nothing is posted.", "Look there.")
+    over = Alarm("held:9", Level.WARNING, "Sales were held.", "Decide.")
+    return {
+        stands.cause: Entry(stands, now, now, 2),
+        over.cause: Entry(over, now, now, 1, now),
+    }
+
+
 def around(shop: Shop) -> None:
     with shop.ledger.commit() as commit:
         locations.move_cursor(commit, shop.id(), NOON_MS - 1000, NOON_MS)
@@ -154,4 +167,5 @@ def around(shop: Shop) -> None:
                 for window, limit in (("minute", 60), ("day", 5000))
             ],
         )
+        alarmed.save(commit, book(shop.clock.now()))
         targets.stop(commit, 456, "foreign", "somebody else writes there", shop.clock.moment())

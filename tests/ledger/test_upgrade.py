@@ -16,6 +16,7 @@ import tillbridge
 from ledger.showcase import RULES, fill
 from ledger.tools import HARBOUR, Shop, StillClock, record
 from tillbridge.ledger import (
+    alarmed,
     attention,
     corrections,
     counts,
@@ -138,6 +139,14 @@ def test_everything_that_was_read_is_remembered(kept):
         assert story["state"] == "posted"
         assert [each["name"] for each in story["events"]].count("part_sending") >= 3
         assert status.of_locations(view)[2]["in_doubt"] == 0
+
+
+def test_what_people_were_told_is_remembered(kept):
+    with kept.view() as view:
+        book = alarmed.load(view)
+    stands, over = book["posting_stopped:456"], book["held:9"]
+    assert (stands.told_count, stands.gone) == (2, None)
+    assert over.gone is not None
 
 
 def test_work_goes_on_in_it(kept):

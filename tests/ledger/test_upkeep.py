@@ -8,7 +8,7 @@ from tillbridge.ledger import attention, locations, sales, targets
 from tillbridge.ledger.schema import event, part, reading, sale
 from tillbridge.ledger.store import DiskTrouble
 from tillbridge.ledger.upkeep import CHUNK, Retention
-from tillbridge.states import Lane, SaleState
+from tillbridge.states import Lane, PartState, SaleState
 
 DAY_S = 86_400.0
 KEEP = Retention(events_s=400 * DAY_S, readings_s=90 * DAY_S, payloads_s=180 * DAY_S)
@@ -50,6 +50,18 @@ def test_an_event_with_a_stamp_of_a_wrong_clock_is_in_nobodys_way(shop):
     days_pass(shop, 401)
     keeper(shop).step()
     assert counted(shop, event) == 3
+
+
+def test_what_happened_to_an_undecided_request_is_kept_until_it_is_decided(shop):
+    shop.take(record("R1"))
+    part_id = shop.doubt()
+    days_pass(shop, 500)
+    keeper(shop).step()
+    assert "part_sending" in shop.events()
+    shop.decide(part_id, SaleState.IN_DOUBT, SaleState.POSTED, PartState.POSTED)
+    days_pass(shop, 500)
+    keeper(shop).step()
+    assert shop.events() == []
 
 
 def test_sales_and_requests_are_kept_for_ever(shop):

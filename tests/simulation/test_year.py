@@ -13,7 +13,8 @@ from simulation.year import Year
 MOST_LINES_A_DAY = 75
 """Of level info and above; on the two days that are looked at closely for a quarter."""
 
-MOST_BYTES_A_SALE = 2500
+MOST_BYTES_A_SALE = 900
+"""Most requests of this year carry one sale, so that each needs a request's rows too."""
 
 
 def setting(vendor, name, value):

@@ -1,6 +1,8 @@
 """Telling people: real messages to a real server, from the installed command and from the service."""
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -122,6 +124,12 @@ def test_a_dead_address_keeps_neither_sales_nor_the_end_of_the_service_waiting(m
     box.status, box.delay_s = 200, 0.0
     with home.service() as service:
         service.until(lambda: len(box.messages) == 1)  # it had not arrived, so it is told now
+
+
+def test_the_service_loads_no_notification_library():
+    code = "import tillbridge.cli.service, sys; print({'apprise', 'requests'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 # -- the parts, on real sockets ------------------------------------------------------------------

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, or_, select, update
 
-from tillbridge.ledger.schema import event, reading, sale, target
-from tillbridge.states import SaleState
+from tillbridge.ledger.schema import event, part, reading, sale, target
+from tillbridge.states import PartState, SaleState
+
+OPEN = (PartState.SENDING, PartState.DOUBT, PartState.HELD)
 
 CHUNK = 2000
 """Rows that one commit takes away: short beside a poll, also on a slow disk."""
@@ -31,8 +33,11 @@ def forget_events(commit: Connection, before_ms: int) -> int:
         How many went; 0 when there is nothing left to do.
     """
     # By id, which is in the order of time: there is no index of times, and none is needed.
+    # What happened to a request that is not decided yet is part of its decision, however old.
+    open_parts = select(part.c.id).where(part.c.state.in_(OPEN))
+    is_free = or_(event.c.part_id.is_(None), event.c.part_id.not_in(open_parts))
     oldest = commit.execute(
-        select(event.c.id, event.c.at_ms).order_by(event.c.id).limit(CHUNK)
+        select(event.c.id, event.c.at_ms).where(is_free).order_by(event.c.id).limit(CHUNK)
     ).all()
     old = [row.id for row in oldest if row.at_ms < before_ms]
     if old:
