@@ -1,18 +1,16 @@
 """`backfill`: history, resumable, with progress."""
 
 import os
-from collections.abc import Callable
 from datetime import date
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from tillbridge import backfill as engine
+from tillbridge.cli.bar import Show, progress_bar
 from tillbridge.cli.checkup import Checkup, for_a_person
+from tillbridge.cli.estimate import announce
 from tillbridge.cli.estimate import dry_run as show_plan
 from tillbridge.cli.options import Common, counted, print_json, say
-from tillbridge.cli.service import say_posting_trouble
-from tillbridge.cli.stopping import Stopper
+from tillbridge.cli.stopping import Stopper, sleep_until_free
+from tillbridge.cli.unposted import say_posting_trouble
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
 from tillbridge.days import local_date
@@ -20,7 +18,6 @@ from tillbridge.errors import UsageError
 from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
 from tillbridge.recording import Delivered
-from tillbridge.scheduler import sleep_until_free
 from tillbridge.wiring import Bridge
 
 _LONGEST_WAIT_S = 120.0
@@ -51,6 +48,7 @@ def backfill(
                 bridge.begin_posting()
             else:
                 say("A running tillbridge posts what is read here, behind its live sales.")
+            announce(bridge, histories)
             state = _carry(bridge, histories, stopper)
         return _finish(common, bridge, state, stopper, as_json=as_json)
     finally:
@@ -81,30 +79,24 @@ def _check(
 def _carry(bridge: Bridge, histories: list[engine.History], stopper: Stopper) -> engine.Progress:
     job = bridge.make_backfill(histories)
     state = engine.Progress(0, 0, 0.0, [], Delivered())
-    with _bar() as bar:
-        task = bar.add_task("Reading", total=1.0, read=0, posted=0)
+    with progress_bar() as show:
         for state in job.run(stopper):
-            bar.update(task, completed=state.done_share, read=state.read, posted=state.posted)
-        _post_rest(bridge, job, state, stopper, lambda words: bar.update(
-            task, description=words, posted=state.posted))  # fmt: skip
+            show(state, "Reading")
+        _post_rest(bridge, job, state, stopper, show)
     return state
 
 
 def _post_rest(
-    bridge: Bridge,
-    job: engine.Backfill,
-    state: engine.Progress,
-    stopper: Stopper,
-    show: Callable[[str], None],
+    bridge: Bridge, job: engine.Backfill, state: engine.Progress, stopper: Stopper, show: Show
 ) -> None:
     """Wait for the minute's quota, as often as it takes."""
     while (wait_s := state.delivered.quota_wait_s) is not None and wait_s <= _LONGEST_WAIT_S:
-        show("Waiting for Connecteam's quota")
+        show(state, "Waiting for Connecteam's quota")
         if not sleep_until_free(bridge.clock, wait_s, stopper):
             return
         state.delivered = job.post_rest(stopper)
         state.posted += state.delivered.posted
-        show("Posting")
+        show(state, "Posting")
 
 
 def _finish(
@@ -132,19 +124,3 @@ def _finish(
         new = f"{counted(state.read, 'sale')} new to the ledger"
         say(f"{new}, {state.posted} posted." if bridge.lock.is_held else f"{new}.")
     return code
-
-
-def _bar() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn(
-            "{task.percentage:>3.0f} %  {task.fields[read]} read, {task.fields[posted]} posted"
-        ),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )

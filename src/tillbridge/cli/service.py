@@ -8,7 +8,7 @@ from tillbridge.alerting import make_watch
 from tillbridge.cli.checkup import Checkup, for_a_person
 from tillbridge.cli.options import Common, counted, print_json, say
 from tillbridge.cli.stopping import Stopper
-from tillbridge.cli.unposted import not_yet_posted
+from tillbridge.cli.unposted import say_posting_trouble
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
 from tillbridge.configured import retention_of
@@ -20,7 +20,6 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
 from tillbridge.log import get_logger
 from tillbridge.neighbours import AccountName
-from tillbridge.recording import Delivered
 from tillbridge.scheduler import Service, status_line
 from tillbridge.sync import PassReport
 from tillbridge.watch import Watch
@@ -164,35 +163,6 @@ def _exit_code(report: PassReport, ledger: Ledger, attention: Sequence[str], *, 
     if report.read_errors:
         return max(error.exit_code for error in report.read_errors)
     return posting or (3 if attention else 0)
-
-
-def say_posting_trouble(delivered: Delivered, ledger: Ledger, *, posts: bool) -> int:
-    """Say what keeps sales from being posted now, other than what needs a person.
-
-    Returns:
-        77 or 69, or 0 if nothing does.
-    """
-    if not posts:
-        return 0
-    if delivered.refused is not None:
-        say(
-            f"Connecteam refused the credentials: {delivered.refused}. Put a valid API key with "
-            "the right to write sales data where [connecteam] names it."
-        )
-        return 77
-    waits = not_yet_posted(ledger)
-    if delivered.quota_wait_s is not None:
-        say(
-            "The share of Connecteam's quota is used; the rest goes out with a run in "
-            f"{counted(round(delivered.quota_wait_s), 'second')} or later."
-        )
-    elif delivered.trouble is not None:
-        say(f"Connecteam gave no usable answer ({delivered.trouble}); run it again later.")
-    elif not waits:
-        return 0
-    for sentence in waits:
-        say(sentence)
-    return 69
 
 
 def _sentence(report: PassReport, *, posts: bool) -> str:

@@ -5,11 +5,12 @@ Ending in the middle of a request would leave its sales unconfirmed, perhaps for
 
 import os
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
 
 from tillbridge.cli.options import say
-from tillbridge.clock import SystemClock
+from tillbridge.clock import Clock, SystemClock
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -59,3 +60,13 @@ class Stopper:
         self._clock.interrupt()
         # Not print: the signal may have come in the middle of one.
         os.write(2, b"Stopping after the request under way; once more stops at once.\n")
+
+
+def sleep_until_free(clock: Clock, wait_s: float, should_stop: Callable[[], bool]) -> bool:
+    """Wait for the quota, in short sleeps; false if told to stop meanwhile."""
+    until_s = clock.boot_s() + wait_s
+    while clock.boot_s() < until_s:
+        if should_stop():
+            return False
+        clock.sleep(min(1.0, until_s - clock.boot_s()))
+    return True
