@@ -5,7 +5,7 @@ leaves what is still to be done. What a person cannot have taken out is told, wi
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ from tillbridge.ledger.schema import correction, sale
 from tillbridge.ledger.store import Ledger
 from tillbridge.record import Record
 from tillbridge.states import SaleState
+
+SaleRow = Row[*tuple[Any, ...]]
 
 CHUNK = 500
 """Sales in one commit: a service beside this must not wait long for its own."""
@@ -61,21 +63,30 @@ def plan(ledger: Ledger, location_id: int, start_s: int, end_s: int, allowed: Al
         allowed: judges the windows of sales without an id.
     """
     found = Plan()
+    nameless = []
     with ledger.view() as view:
-        rows = _rows(view, location_id, start_s, end_s)
-    for row in rows:
-        if row.state == SaleState.WAITING:
-            found.waiting += 1
-        elif row.state in (SaleState.HELD, SaleState.IN_DOUBT, SaleState.SENDING):
-            found.undecided += 1
-        elif row.state == SaleState.POSTED:
-            _add(found, row, allowed)
+        for row in _rows(view, location_id, start_s, end_s):
+            if row.state == SaleState.WAITING:
+                found.waiting += 1
+            elif row.state in (SaleState.HELD, SaleState.IN_DOUBT, SaleState.SENDING):
+                found.undecided += 1
+            elif row.state == SaleState.POSTED and row.transaction_id is None:
+                nameless.append(row)
+            elif row.state == SaleState.POSTED:
+                _add(found, row)
+    for row in nameless:  # judged outside of the view, because that looks at the ledger itself
+        refusal = None
+        if row.purpose != Purpose.PURGE:
+            refusal = allowed(row.connecteam_id, row.created_at)
+        if refusal is None:
+            found.by_window += row.purpose != Purpose.PURGE
+            _add(found, row)
+        else:
+            found.left[refusal] += 1
     return found
 
 
-def _rows(
-    view: Connection, location_id: int, start_s: int, end_s: int
-) -> Sequence[Row[*tuple[Any, ...]]]:
+def _rows(view: Connection, location_id: int, start_s: int, end_s: int) -> Iterator[SaleRow]:
     query = (
         select(
             sale.c.id, sale.c.state, sale.c.connecteam_id, sale.c.created_at, sale.c.amount,
@@ -90,20 +101,15 @@ def _rows(
             sale.c.created_at < end_s,
         )
         .order_by(sale.c.created_at, sale.c.id)
+        .execution_options(yield_per=500)  # a year of sales must not fill the memory
     )  # fmt: skip
-    return view.execute(query).all()
+    yield from view.execute(query)
 
 
-def _add(found: Plan, row: Row[*tuple[Any, ...]], allowed: Allowed) -> None:
+def _add(found: Plan, row: SaleRow) -> None:
     if row.purpose == Purpose.PURGE:
         found.already += 1
         return
-    if row.transaction_id is None:
-        refusal = allowed(row.connecteam_id, row.created_at)
-        if refusal is not None:
-            found.left[refusal] += 1
-            return
-        found.by_window += 1
     found.sale_ids.append(row.id)
     found.amount[row.currency] += row.amount
 
@@ -124,6 +130,6 @@ def ask(ledger: Ledger, sale_ids: Sequence[int], now_ms: int, reason: str) -> in
     return count
 
 
-def _removed(row: Row[*tuple[Any, ...]], reason: str) -> Record:
+def _removed(row: SaleRow, reason: str) -> Record:
     values = {name: getattr(row, name) for name in Record._fields}
     return Record(**{**values, "state": SaleState.REMOVED, "reason": reason, "kept": None})
