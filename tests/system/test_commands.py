@@ -107,7 +107,8 @@ def test_commands_before_the_first_pass_say_what_to_do(make: Callable[..., Made]
     for words in ("status", "quarantine list", "doubts list"):
         done = home.call(*words.split())
         assert done.code == 2
-        assert "Run `tillbridge once`" in done.words
+        # With the words that lead to this installation and no other.
+        assert f"Run `tillbridge --config {home.config} once`" in done.words
 
 
 def test_locations_of_both_sides_are_listed(make: Callable[..., Made]):
