@@ -7,7 +7,7 @@ only while nothing is in doubt and all that was written must already show.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from sqlalchemy import Connection
@@ -51,6 +51,7 @@ class _Watch:
     checked: bool = False
     look_at_boot_s: float = 0.0
     pause_s: float = _FIRST_LOOK_S
+    tried: set[date] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +345,8 @@ class Bases:
         policy = self._policies[key]
         if not policy.exclusive:
             return []
-        return vacancy.days_not_ours(view, key, policy.zone, stamps, totals)
+        tried = self._watches[key].tried
+        return vacancy.days_not_ours(view, key, policy.zone, stamps, totals, tried)
 
     def _stop_not_empty(self, key: int, found: Sequence[date]) -> None:
         days = ", ".join(day.isoformat() for day in found[:5])

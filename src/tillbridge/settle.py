@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from tillbridge import doubt
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
+from tillbridge.connecteam.quota import Purpose
 from tillbridge.doubt import Decided, Doubt, Hold, ReadLater, ReplaceWindow, Situation, Verdict
 from tillbridge.errors import UsageError
 from tillbridge.ledger import parts, removals, sales, targets, verdicts
@@ -140,7 +141,8 @@ class Settler:
             except AssertionError as broken:  # undone; this location stops, the others go on
                 self._break(key, str(broken))
         for key in due.keys() - taken.keys():
-            self._look_later(key, 60.0, done)
+            # Where the quota is used up, a look before it is free again would look at nothing.
+            self._look_later(key, max(60.0, self._account.wait_s(Purpose.LIVE)), done)
         return done
 
     def _break(self, key: int, what: str) -> None:

@@ -20,7 +20,12 @@ _QUARTER_S = 900
 
 
 def days_not_ours(
-    view: Connection, key: int, zone: ZoneInfo, stamps: Iterable[int], totals: Totals
+    view: Connection,
+    key: int,
+    zone: ZoneInfo,
+    stamps: Iterable[int],
+    totals: Totals,
+    tried: set[date],
 ) -> list[date]:
     """Days of these stamps that hold sales although tillbridge never tried to put any there.
 
@@ -31,6 +36,8 @@ def days_not_ours(
             totals have shown in which zone it is.
         stamps: epoch seconds of the sales that wait.
         totals: a reading, or a base.
+        tried: days of which it is known already that something was tried there, which never
+            changes; added to, since to look is not cheap in a large ledger.
     """
     filled = {day for day, total in totals.items() if total}
     if not filled:
@@ -41,7 +48,9 @@ def days_not_ours(
         zones = [ZoneInfo(row.day_zone)]
     moments = [from_epoch_ms(n * _QUARTER_S * 1000) for n in {s // _QUARTER_S for s in stamps}]
     days = {local_date(moment, where) for where in zones for moment in moments}
-    return [day for day in sorted(days & filled) if not _was_attempted(view, key, day, zone)]
+    asked = sorted((days & filled) - tried)
+    tried |= {day for day in asked if _was_attempted(view, key, day, zone)}
+    return [day for day in asked if day not in tried]
 
 
 def _was_attempted(view: Connection, key: int, day: date, zone: ZoneInfo) -> bool:

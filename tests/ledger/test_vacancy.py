@@ -20,7 +20,7 @@ EVENING_S = NOON_S + 8 * 3600  # the next day, in Tokyo
 
 def not_ours(shop, totals, *stamps, zone=UTC):
     with shop.ledger.view() as view:
-        return days_not_ours(view, 123, zone, stamps, totals)
+        return days_not_ours(view, 123, zone, stamps, totals, set())
 
 
 def unexplained(shop, totals):
@@ -61,6 +61,15 @@ def test_a_day_on_which_something_was_tried_may_be_ours(shop):
     assert not_ours(shop, {TODAY: 833}, NOON_S) == []
     # The day before may be, too: nobody knows in which zone Connecteam's day is.
     assert not_ours(shop, {TODAY - DAY: 833}, NOON_S - DAY_S) == []
+
+
+def test_what_was_tried_is_remembered_and_nothing_else(shop):
+    post(shop, record())
+    tried = set()
+    with shop.ledger.view() as view:
+        totals = {TODAY: 833, TODAY - 30 * DAY: 9}
+        found = days_not_ours(view, 123, UTC, [NOON_S, NOON_S - 30 * DAY_S], totals, tried)
+    assert (found, tried) == ([TODAY - 30 * DAY], {TODAY})
 
 
 def test_what_we_sent_today_does_not_explain_last_month(shop):

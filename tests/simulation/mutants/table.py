@@ -276,7 +276,7 @@ MUTANTS = (
         "do not look whether an exclusive place is empty",
         ("planted",),
         "bases.py",
-        "        return vacancy.days_not_ours(view, key, policy.zone, stamps, totals)\n",
+        "        return vacancy.days_not_ours(view, key, policy.zone, stamps, totals, tried)\n",
         "        return []\n",
     ),
     Mutant(
