@@ -71,7 +71,8 @@ def test_it_can_be_repeated_and_only_does_what_it_is_asked(make: Callable[..., M
     assert planned.code == 0
     assert planned.json["dry_run"]
     assert [place["name"] for place in planned.json["locations"]] == [one.name, other.name]
-    assert reads(sandbox) == sandbox.counters().get("connecteam.post", 0) == 0
+    assert reads(sandbox) <= 12  # a look at a few hours, where the ledger knows none
+    assert sandbox.counters().get("connecteam.post", 0) == 0
 
     words = ("backfill", "--from", day, "--to", day, "--location", one.name, "--json")
     first = home.call(*words)
@@ -127,3 +128,33 @@ def test_a_terminal_shows_a_bar(make: Callable[..., Made]):
     assert "read," in text
     assert "posted" in text
     assert_exactly_once(sandbox)
+
+
+def test_the_plan_is_told_before_it_starts_and_without_starting(make: Callable[..., Made]):
+    sandbox, home = make(days=3, sales_per_day=300, days_back=-9, plan="expert")
+    words = ("backfill", "--from", sandbox.first_day.isoformat())
+    truth = sum(total.sales for total in sandbox.lightspeed_truth().values())
+
+    planned = home.call(*words, "--dry-run", "--json").json
+    assert planned["plan"] is None  # no answer of Connecteam's has told it yet
+    assert 0.5 * truth <= planned["locations"][0]["remaining_sales"] <= 1.5 * truth
+    by_name = {each["name"]: each for each in planned["plans"]}
+    assert [by_name[name]["for_history_per_day"] for name in ("small business", "Enterprise")] == [
+        40, 8000,
+    ]  # fmt: skip
+    told = home.call(*words, "--dry-run").out
+    assert "On the plan Enterprise" in told
+    assert "Nothing was posted." in told
+    assert sandbox.counters().get("connecteam.post", 0) == 0
+
+    day = sandbox.first_day.isoformat()
+    first = home.call("backfill", "--from", day, "--to", day)
+    assert "still to be posted" in first.err
+    assert first.code == 0
+    now_known = home.call(*words, "--dry-run", "--json").json
+    assert now_known["plan"] == "Expert"
+    left = now_known["locations"][0]
+    assert left["known_sales"] > 0
+    assert left["remaining_sales"] < planned["locations"][0]["remaining_sales"]
+    assert now_known["requests_today"] == now_known["estimated_requests"] > 0
+    assert now_known["done_at"] > datetime.now(UTC).isoformat()[:16]

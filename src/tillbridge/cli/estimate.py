@@ -1,90 +1,241 @@
-"""`backfill --dry-run`: what a backfill would read, and about what it would cost. Posts nothing."""
+"""What a backfill has still to carry, what that costs of the quota, and when it will be done.
+
+Said before a backfill starts, and by `--dry-run` instead of it. Posts nothing, and reads at most
+six pages of a location that the ledger knows nothing of.
+"""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
-
-from sqlalchemy import Connection, func, select
+from typing import Any
 
 from tillbridge.backfill import History
 from tillbridge.batcher import MAX_ROWS
-from tillbridge.cli.options import counted, print_json
-from tillbridge.days import local_date
-from tillbridge.ledger.schema import sale
+from tillbridge.cli.options import counted, print_json, say
+from tillbridge.connecteam.plans import PLANS, Finish, finish, plan_of
+from tillbridge.days import epoch_ms, from_epoch_ms, local_date, start_of_day
+from tillbridge.errors import TillbridgeError
+from tillbridge.ledger import outlook
+from tillbridge.ledger.status import iso
+from tillbridge.lightspeed import NotOperationalBefore
 from tillbridge.wiring import Bridge
 
-_DAY_MS = 86_400_000
+_SAMPLES = 6
+_SAMPLE = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """One location: its days, the sales of a day as the ledger has seen them, and what follows."""
+class Line:
+    """One location.
+
+    Attributes:
+        first, last: its days.
+        days: how many.
+        sales: about how many there are in those days; None if nobody knows.
+        known: of them in the ledger.
+        remaining: about how many have still to be posted; None if nobody knows.
+        unknown: why nobody knows.
+    """
 
     name: str
     first: str
     last: str
     days: int
-    sales_per_day: float | None
+    sales: int | None
+    known: int
+    remaining: int | None
+    unknown: str = ""
 
-    @property
-    def sales(self) -> int | None:
-        return None if self.sales_per_day is None else ceil(self.days * self.sales_per_day)
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The whole backfill; `requests` and `mine` are None where a location cannot be estimated."""
+
+    lines: list[Line]
+    requests: int | None
+    mine: Finish | None
+    on_each: list[Finish]
+    quota_share: float
+    backfill_share: float
+
+
+def estimate(bridge: Bridge, histories: Sequence[History]) -> Estimate:
+    """Look into the ledger, and where that knows nothing, at a few days of Lightspeed's."""
+    lines = [_line(bridge, history) for history in histories]
+    shares = bridge.account.shares
+    requests = None
+    if all(line.remaining is not None for line in lines):
+        requests = sum(ceil((line.remaining or 0) / MAX_ROWS) for line in lines)
+    windows = bridge.account.windows()
+    now = bridge.clock.now()
+    day = next(window for window in windows if window.name == "day")
+
+    def when(plan: Any) -> Finish:  # noqa: ANN401  # a plan of `plans`
+        return finish(
+            requests or 0, plan, shares, used_today=day.used(epoch_ms(now)),
+            resets_at=from_epoch_ms(day.reset_ms), now=now,
+        )  # fmt: skip
+
+    mine = plan_of(windows)
+    return Estimate(
+        lines,
+        requests,
+        when(mine) if mine is not None and requests is not None else None,
+        [when(plan) for plan in PLANS] if requests is not None else [],
+        shares.quota,
+        shares.backfill,
+    )
+
+
+def _line(bridge: Bridge, history: History) -> Line:
+    source, zone = history.source, history.source.rules.zone
+    first = local_date(history.period.start, zone)
+    last = local_date(history.end - timedelta(milliseconds=1), zone)
+    days = (last - first).days + 1
+    start_ms, end_ms = epoch_ms(history.period.start), epoch_ms(history.end)
+    with bridge.ledger.view() as view:
+        unread_ms = outlook.unread_ms(view, source.id, start_ms, end_ms)
+        known, unread_known = outlook.known(view, source.id, start_ms, end_ms, unread_ms)
+        waiting = outlook.waiting_history(view, source.id)
+        rate = outlook.sales_per_day(view, source.id)
+    unknown, sales, remaining = "", None, None
+    if rate is None and unread_ms:
+        try:
+            rate = _sampled_rate(bridge, history)
+        except TillbridgeError as error:
+            unknown = error.message
+    if rate is not None:
+        sales = max(known, ceil(days * rate))
+        unread_days = sum(end - begin for begin, end in unread_ms) / 86_400_000
+        remaining = waiting + max(0, ceil(unread_days * rate) - unread_known)
+    elif not unread_ms:
+        sales, remaining = known, waiting
+    return Line(
+        source.name, first.isoformat(), last.isoformat(), days, sales, known, remaining, unknown
+    )
+
+
+def _sampled_rate(bridge: Bridge, history: History) -> float:
+    """Sales of a day put together from six days of the period: four hours of each.
+
+    One page at most is read for each, so that it costs next to nothing; where more sales closed
+    in those hours, the page's own pace stands for them.
+
+    Raises:
+        TillbridgeError: Lightspeed does not tell.
+    """
+
+    def look(number: int) -> float:
+        begin = _sampled_hours(history, number)
+        try:
+            page = bridge.pages.sales_page(
+                history.source.lightspeed_id, begin, begin + _SAMPLE, None
+            )
+        except NotOperationalBefore:
+            return 0.0
+        stamps = [one.closed for one in page.sales if one.closed]
+        if not page.next_token or len(stamps) < 2 or stamps[-1] <= stamps[0]:
+            return float(len(page.sales) + len(page.broken))
+        return len(stamps) * (_SAMPLE / (stamps[-1] - stamps[0]))
+
+    with ThreadPoolExecutor(bridge.config.lightspeed.max_concurrency) as pool:
+        return sum(pool.map(look, range(_SAMPLES)))
+
+
+def _sampled_hours(history: History, number: int) -> datetime:
+    """The beginning of one of the samples: together they make up a day."""
+    zone = history.source.rules.zone
+    moment = history.period.start + (2 * number + 1) * (history.end - history.period.start) / (
+        2 * _SAMPLES
+    )
+    begin = start_of_day(local_date(moment, zone), zone) + number * _SAMPLE
+    return begin - timedelta(days=1) if begin + _SAMPLE > history.end else begin
+
+
+# -- in words ---------------------------------------------------------------------------------
 
 
 def dry_run(bridge: Bridge, histories: Sequence[History], *, as_json: bool) -> int:
     """Show the plan; returns the exit code."""
-    with bridge.ledger.view() as view:
-        lines = [_line(view, history) for history in histories]
-    known = [line.sales for line in lines if line.sales is not None]
-    total = sum(known) if len(known) == len(lines) else None
-    requests = None if total is None else ceil(total / MAX_ROWS)
+    plan = estimate(bridge, histories)
     if as_json:
-        print_json(
-            {
-                "schema": 1,
-                "dry_run": True,
-                "locations": [
-                    {"name": it.name, "from": it.first, "to": it.last, "days": it.days,
-                     "estimated_sales": it.sales}
-                    for it in lines
-                ],
-                "estimated_requests": requests,
-                "quota": {w.name: {"limit": w.limit, "spent": w.spent}
-                          for w in bridge.account.windows()},
-            }
-        )  # fmt: skip
+        print_json(_document(bridge, plan))
         return 0
-    for line in lines:
-        about = "" if line.sales is None else f", about {counted(line.sales, 'sale')}"
-        print(f"{line.name}: {line.first} to {line.last}, {counted(line.days, 'day')}{about}.")
-    if requests is None:
-        print("No estimate: the ledger has not seen a day of trade at every location yet.")
-    else:
-        print(f"At least {counted(requests, 'request')} to Connecteam.")
-    print(f"One request carries up to {MAX_ROWS} sales. Nothing was read or posted.")
+    for sentence in _sentences(plan, bridge.clock.now()):
+        print(sentence)
+    print("Nothing was posted.")
     return 0
 
 
-def _line(view: Connection, history: History) -> _Line:
-    zone = history.source.rules.zone
-    first = local_date(history.period.start, zone)
-    last = local_date(history.end - timedelta(milliseconds=1), zone)
-    return _Line(
-        history.source.name,
-        first.isoformat(),
-        last.isoformat(),
-        (last - first).days + 1,
-        _sales_per_day(view, history.source.id),
+def announce(bridge: Bridge, histories: Sequence[History]) -> None:
+    """Say the plan before a backfill starts."""
+    for sentence in _sentences(estimate(bridge, histories), bridge.clock.now()):
+        say(sentence)
+
+
+def _sentences(plan: Estimate, now: datetime) -> list[str]:
+    words = [_of_location(line) for line in plan.lines]
+    if plan.requests is None:
+        why = next((line.unknown for line in plan.lines if line.unknown), "no sale is known yet")
+        return [*words, f"No estimate of the requests: {why}"]
+    words.append(
+        f"About {counted(plan.requests, 'request')} to Connecteam, up to {MAX_ROWS} sales in each; "
+        f"history may use {plan.quota_share * plan.backfill_share:.0%} of a day's quota."
+    )
+    if plan.requests == 0:
+        return words
+    if plan.mine is not None:
+        return [*words, f"{_on(plan.mine, plan.requests)}: {_when(plan.mine, now)}."]
+    words.append("Connecteam has not told yet which plan the account has.")
+    return words + [f"{_on(each, plan.requests)}: {_when(each, now)}." for each in plan.on_each]
+
+
+def _of_location(line: Line) -> str:
+    about = "" if line.sales is None else f", about {counted(line.sales, 'sale')}"
+    left = "" if line.remaining is None else f", about {line.remaining} still to be posted"
+    return f"{line.name}: {line.first} to {line.last}, {counted(line.days, 'day')}{about}{left}."
+
+
+def _on(each: Finish, requests: int) -> str:
+    whole = "all" if each.today == requests else f"{each.today} of them"
+    return (
+        f"On the plan {each.plan.name} ({each.per_day} requests a day for history), {whole} today"
     )
 
 
-def _sales_per_day(view: Connection, location_id: int) -> float | None:
-    """Of the days that the ledger knows; None if it knows none."""
-    days = func.count(func.distinct(sale.c.closed_ms.op("/")(_DAY_MS)))
-    count, distinct = view.execute(
-        select(func.count(), days).where(
-            sale.c.location_id == location_id, sale.c.closed_ms.is_not(None)
-        )
-    ).one()
-    return count / distinct if distinct else None
+def _when(each: Finish, now: datetime) -> str:
+    if each.days == 0:
+        minutes = ceil((each.at - now) / timedelta(minutes=1))
+        return "done within a minute" if minutes < 1 else f"done in about {minutes + 1} minutes"
+    return (
+        f"done on {each.at:%Y-%m-%d} about {each.at:%H:%M} UTC, if the service runs or this is "
+        "run again each day"
+    )
+
+
+def _document(bridge: Bridge, plan: Estimate) -> dict[str, Any]:
+    left_today = None if plan.mine is None else plan.mine.today
+    return {
+        "schema": 1,
+        "dry_run": True,
+        "locations": [
+            {"name": it.name, "from": it.first, "to": it.last, "days": it.days,
+             "estimated_sales": it.sales, "known_sales": it.known,
+             "remaining_sales": it.remaining}
+            for it in plan.lines
+        ],
+        "estimated_requests": plan.requests,
+        "requests_today": left_today,
+        "done_at": None if plan.mine is None else iso(epoch_ms(plan.mine.at)),
+        "plan": None if plan.mine is None else plan.mine.plan.name,
+        "plans": [
+            {"name": each.plan.name, "requests_per_minute": each.plan.minute_limit,
+             "requests_per_day": each.plan.day_limit, "for_history_per_day": each.per_day,
+             "requests_today": each.today, "done_at": iso(epoch_ms(each.at))}
+            for each in plan.on_each
+        ],
+        "quota": {w.name: {"limit": w.limit, "spent": w.spent}
+                  for w in bridge.account.windows()},
+    }  # fmt: skip
