@@ -172,6 +172,8 @@ class Http:
             )
         except NOT_SENT as error:
             return NoAnswer(True, _reason(error), _remedy(error))
+        except httpx.InvalidURL as error:  # a vendor's page token may be of any length
+            return NoAnswer(True, f"the address cannot be asked for ({error})")
         except httpx.RequestError as error:  # every other error of the exchange itself
             return NoAnswer(False, _reason(error), _remedy(error))
         return Answer(response.status_code, response.headers, response.content)

@@ -104,6 +104,11 @@ def test_no_parameters_leave_a_query_that_stands_in_the_path(params):
     assert door.requests[0].url.query == b"k=1"
 
 
+def test_an_address_beyond_all_length_is_never_asked_for():
+    shown = Door().exchange("GET", "/x", params={"nextPageToken": "t" * 100_000})
+    assert shown == NoAnswer(True, "the address cannot be asked for (URL component 'query' too long)")
+
+
 def test_parameters_are_encoded_and_may_repeat():
     door = Door()
     door.exchange("GET", "/x", params=[("locationIds", 1), ("locationIds", 2), ("at", "+01:00 &")])
