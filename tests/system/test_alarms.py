@@ -136,17 +136,19 @@ def test_the_service_loads_no_notification_library():
 
 
 def test_a_message_that_takes_too_long_is_given_up_and_those_before_it_count(box):
-    slow = Postbox()
-    with slow:
-        slow.delay_s = 30.0
+    began = time.monotonic()
+    deliver(told(), [Address("a", box.address)])
+    within_s = 3 * (time.monotonic() - began) + 0.5  # a busy machine starts processes slowly
+    with Postbox() as slow:
+        slow.delay_s = 3 * within_s
         began = time.monotonic()
         results = deliver(
-            told(), [Address("a", box.address), Address("b", f"{slow.address}?rto=60")],
-            within_s=2.5,
+            told(), [Address("a", box.address), Address("b", f"{slow.address}?rto=600")],
+            within_s=within_s,
         )  # fmt: skip
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 2 * within_s
     assert [one.done for one in results] == [True, False]
-    assert results[1].why == "it took longer than 2.5 seconds"
+    assert results[1].why == f"it took longer than {within_s:g} seconds"
 
 
 def test_an_urgent_address_hears_critical_messages_only(box):
