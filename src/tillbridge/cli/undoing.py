@@ -59,7 +59,8 @@ def carry_out(bridge: Bridge, stopper: Stopper, purpose: Purpose) -> int:
     begun = _left(bridge, purpose)
     report = _work(bridge, stopper, purpose)
     left = _left(bridge, purpose)
-    say(f"{counted(begun - left, 'sale')} {_DONE[purpose]}.")
+    if begun:
+        say(f"{counted(begun - left, 'sale')} {_DONE[purpose]}.")
     if stopper():
         return stopper.say_interrupted()
     trouble = say_posting_trouble(report.delivered, bridge.ledger, posts=True)
