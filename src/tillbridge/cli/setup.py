@@ -14,6 +14,22 @@ setup_app.add_typer(locations_app, name="locations")
 
 
 @setup_app.command()
+def init(
+    context: typer.Context,
+    extra: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Write this key, too; may be repeated."),
+    ] = None,
+    config: ConfigFile = None,
+    instance: Instance = None,
+) -> None:
+    """Set everything up, step by step."""
+    from tillbridge.cli.guiding import init as command
+
+    raise typer.Exit(command(Common.of(context, config, instance), extra or []))
+
+
+@setup_app.command()
 def authorize(
     context: typer.Context,
     listen: Annotated[
