@@ -18,10 +18,14 @@ from urllib.parse import quote, quote_plus
 
 from tillbridge.journal import JournalHandler, is_journal
 
-# structlog would load a syntax highlighter for tracebacks, which are printed plainly here.
-sys.modules.setdefault("rich.traceback", None)  # type: ignore[arg-type]
-
+# structlog would load rich and a syntax highlighter, for tracebacks that are printed plainly here:
+# 5 MB. It does without where it does not find it.
+_found = sys.modules.get("rich")
+sys.modules["rich"] = cast(Any, _found)
 import structlog  # noqa: E402  # after the line above
+
+if _found is None:
+    del sys.modules["rich"]
 
 _HIDDEN = "[hidden]"
 _MIN_SECRET_CHARS = 4  # shorter ones would hide half of every line
