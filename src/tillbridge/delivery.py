@@ -164,7 +164,9 @@ class Delivery:
             for row in waiting[key]
             if limits.first_s <= row.transaction.created_at <= limits.last_s
         ]
-        return plan(rows, only_full=only_full)
+        # More history waits than a plan looks at: what comes after it may fill its last requests.
+        full = only_full | {Lane.BACKFILL} if _is_crowded(waiting) else only_full
+        return plan(rows, only_full=full) or plan(rows, only_full=only_full)
 
     def _waiting(self) -> dict[int, list[Row]]:
         with self._ledger.view() as view:
@@ -260,6 +262,12 @@ class Delivery:
 def _purpose(batch: Batch) -> Purpose:
     live = any(row.lane is Lane.LIVE for row in batch.rows)
     return Purpose.LIVE if live else Purpose.BACKFILL
+
+
+def _is_crowded(waiting: Mapping[int, Sequence[Row]]) -> bool:
+    return any(
+        sum(row.lane is Lane.BACKFILL for row in rows) >= PLAN_ROWS for rows in waiting.values()
+    )
 
 
 def _wanted(rows: Sequence[Row]) -> Wanted:

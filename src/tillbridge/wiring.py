@@ -205,7 +205,9 @@ def lightspeed_client(
         user_agent=user_agent(config.name),
         transport=transports.lightspeed,
     )
-    return LightspeedClient(http, tokens, clock, random.Random())
+    return LightspeedClient(
+        http, tokens, clock, random.Random(), max_in_flight=section.max_concurrency
+    )
 
 
 def lightspeed_looks_once(

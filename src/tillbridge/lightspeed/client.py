@@ -16,6 +16,7 @@ from tillbridge.clock import Clock
 from tillbridge.errors import CredentialsRefused, NeedsPerson, TillbridgeError, TryLater
 from tillbridge.http import Answer, Http, NoAnswer
 from tillbridge.lightspeed.complaints import earliest_date, error_text, retry_after_s
+from tillbridge.lightspeed.courtesy import Courtesy
 from tillbridge.lightspeed.wire import (
     Business,
     Day,
@@ -67,6 +68,7 @@ class LightspeedClient:
         clock: waits between tries.
         rng: spreads the tries, so that several installations do not knock in step.
         most_tries: of one read.
+        max_in_flight: most requests at once, while Lightspeed does not complain.
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class LightspeedClient:
         clock: Clock,
         rng: random.Random,
         most_tries: int = _MOST_TRIES,
+        max_in_flight: int = 8,
     ) -> None:
+        self.courtesy = Courtesy(max_in_flight, clock, _MOST_SECONDS)
         self._most_tries = most_tries
         self._http = http
         self._tokens = tokens
@@ -167,13 +171,21 @@ class LightspeedClient:
             retry_error_callback=_result,  # out of tries: the last answer is judged like any other
             reraise=True,
         )
-        return tries(
-            self._http.exchange,
-            "GET",
-            request.path,
-            params=request.params,
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-        )
+        return tries(self._ask, request, token)
+
+    def _ask(self, request: _Request, token: str) -> Answer | NoAnswer:
+        """One exchange, when it is its turn; what the answer says holds for all others, too."""
+        with self.courtesy.turn():
+            answer = self._http.exchange(
+                "GET",
+                request.path,
+                params=request.params,
+                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            )
+        if isinstance(answer, Answer):
+            asked_s = self._asked_pause_s(answer)
+            self.courtesy.note(trouble=_may_pass(answer), asked_s=asked_s)
+        return answer
 
     def _pause_s(self, state: RetryCallState) -> float:
         asked_s = self._asked_pause_s(_result(state))
