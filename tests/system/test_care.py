@@ -145,6 +145,7 @@ def test_a_running_service_notices_a_pause_and_a_restart_keeps_it(make: Callable
     with home.service() as service:
         service.until(lambda: arrived(sandbox))
         name = status(home)[0]["name"]
+        known = status(home)[0]["seen"]
         done = call(home, "pause", name.upper())
         assert (done.code, "is paused" in done.words) == (0, True)
         assert "paused already" in call(home, "pause", name).words
@@ -154,9 +155,16 @@ def test_a_running_service_notices_a_pause_and_a_restart_keeps_it(make: Callable
         wanted = sandbox.lightspeed_truth()[sandbox.locations[1].lightspeed_id].sales
         service.until(lambda: sandbox.connecteam_truth()[second].sales == wanted)
         service.end()
+    before = status(home)[0]["seen"]
+    assert before == known
     assert home.call("once").code == 0
     assert not arrived(sandbox)
-    assert status(home)[0]["paused"]
+    place = status(home)[0]
+    assert (place["paused"], place["seen"]) == (True, before), "nothing is read, either"
+    day = sandbox.first_day.isoformat()
+    home.call("backfill", "--from", day, "--location", name)
+    place = status(home)[0]
+    assert (place["waiting"], place["posted"]) == (1, before), "history is read, and waits"
     assert call(home, "resume", name).code == 0
     assert home.call("once").code == 0
     assert_exactly_once(sandbox)
