@@ -120,7 +120,8 @@ def test_waiting_sales_are_adopted_only_by_a_person_and_at_a_stop_of_an_old_ledg
     calendar = day(700, 100, unsent=waiting)
     old = Permit(exclusive=True, may_replace=False, by_person=True, stop="old_ledger")
     assert step(calendar, old) == Adopt(DAY, (8, 9), (), 700)
-    for permit in (HOLD, Permit(True, False, by_person=False, stop="old_ledger")):
+    nights = [Permit(True, False, by_person=False, stop=s) for s in ("old_ledger", "unexplained")]
+    for permit in (HOLD, *nights):
         assert not isinstance(step(calendar, permit), Adopt)
 
 

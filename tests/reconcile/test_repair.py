@@ -34,6 +34,7 @@ def test_rows_deleted_by_hand_come_back(tmp_path: Path, exclusive: bool):
         here.assert_right()
         assert not here.figures().needs_look
         assert here.requests() - before < 15
+        here.assert_goes_on()
 
 
 @pytest.mark.parametrize("when_unclear", ["hold", "replace"])
@@ -56,6 +57,7 @@ def test_a_row_that_is_there_twice_goes(tmp_path: Path):
         assert [line["action"] for line in here.repair()] == ["drop_copies"]
         here.assert_right()
         assert here.requests() - before < 12
+        here.assert_goes_on()
 
 
 def test_many_rows_that_are_there_twice_go_where_a_day_may_be_emptied(tmp_path: Path):
@@ -65,6 +67,7 @@ def test_many_rows_that_are_there_twice_go_where_a_day_may_be_emptied(tmp_path: 
         assert CauseName.DOUBLED in here.causes()
         assert "replace_window" in [line["action"] for line in here.repair()]
         here.assert_right()
+        here.assert_goes_on()
 
 
 def test_many_rows_that_are_there_twice_stay_where_nothing_may_be_emptied(tmp_path: Path):
@@ -133,7 +136,7 @@ def test_what_a_repair_leaves_at_an_exclusive_location_stops_posting_until_it_is
         assert here.repair()[-1]["action"] == "leave"
         here.assert_right(theirs)
         here.again()
-        here.sandbox.close_sale(0)
+        here.sell()
         here.run(3)
         assert here.query("select stop from target") == [("unexplained",)]
         (found,) = [key for key, row in here.rows() if row == theirs]

@@ -150,6 +150,18 @@ class World:
                     state: n for (loc, state), n in truth.items() if loc == location_id
                 }
 
+    def sell(self) -> None:
+        """A sale closes; a moment ago, so that the next poll surely holds it."""
+        self.sandbox.close_sale(0, ago=timedelta(seconds=2))
+
+    def assert_goes_on(self, *foreign: Row) -> None:
+        """What the ledger believes of the totals is true: a new process looks before it writes."""
+        self.again()
+        self.sell()
+        self.run(3)
+        assert self.query("select stop from target where stop is not null") == []
+        self.assert_right(*foreign)
+
     def requests(self) -> int:
         """How many Connecteam has seen."""
         return sum(n for name, n in self.sandbox.counters().items()

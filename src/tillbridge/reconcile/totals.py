@@ -68,10 +68,11 @@ class TotalsReader:
                 self._clock.sleep(_PAUSE_S)
             before = {key: self._fingerprint(key) for key in left}
             quiet = {key: span for key, span in left.items() if before[key] is not None}
-            for key, reading in self._readings.take(quiet).items():
+            taken = self._readings.take(quiet)
+            for key, reading in taken.items():
                 if self._fingerprint(key) == before[key]:
                     found[key] = self._evidence(key, reading)
-            if quiet and not any(key in found for key in quiet):
+            if quiet and not taken:
                 break  # no answer is no reason to ask at once again
             left = {key: span for key, span in left.items() if key not in found}
         return found
