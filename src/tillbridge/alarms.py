@@ -58,6 +58,12 @@ class Alarms:
     def __init__(self, known: Iterable[Alarm] = ()) -> None:
         self._raised = {alarm.cause: alarm for alarm in known}
 
+    def recall(self, known: Iterable[Alarm]) -> None:
+        """Begin with what stands now by the book: another process may have told and ended alarms
+        while this one waited for its turn.
+        """
+        self._raised = {alarm.cause: alarm for alarm in known}
+
     @property
     def standing(self) -> dict[str, Alarm]:
         """The alarms that stand, by cause."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from tillbridge import announce
 from tillbridge.alarms import Alarm, Alarms
-from tillbridge.announce import Habits
+from tillbridge.announce import Entry, Habits
 from tillbridge.clock import Clock
 from tillbridge.errors import TillbridgeError
 from tillbridge.ledger import alarmed
@@ -54,9 +54,19 @@ class Watch:
         self._habits = habits
         self._name = name
         self._clock = clock
-        with ledger.view() as view:
+        self._book: dict[str, Entry] = {}
+        self._saved: dict[str, Entry] = {}
+
+    def begin(self) -> None:
+        """Read the book; with the lock held, because its holder writes it.
+
+        Raises:
+            TillbridgeError: the ledger cannot be read.
+        """
+        with self._ledger.view() as view:
             self._book = alarmed.load(view)
         self._saved = dict(self._book)
+        self._alarms.recall(one.alarm for one in self._book.values() if one.gone is None)
 
     def after_pass(self, findings: Iterable[Alarm] | None = None, *, good: bool) -> None:
         """Bring the book up to date, and tell people what is due.

@@ -42,7 +42,7 @@ class Pigeon:
 class Service:
     """One life of a process: alarms as the bridge makes them, and the watch."""
 
-    def __init__(self, shop):
+    def __init__(self, shop, *, waits=False):
         with shop.ledger.view() as view:
             book = alarmed.load(view).values()
         self.alarms = Alarms(entry.alarm for entry in book if entry.gone is None)
@@ -51,6 +51,8 @@ class Service:
         self.watch = Watch(
             shop.ledger, self.alarms, self.pigeon, Ping("", ""), habits, "Shop", shop.clock
         )
+        if not waits:
+            self.watch.begin()
 
     def passes(self, findings=None):
         """What is told after one more pass."""
@@ -81,6 +83,19 @@ def test_a_restart_neither_forgets_nor_repeats_an_alarm(shop):
     assert service.passes() == [("resolved", "lightspeed_credentials")]
     with shop.ledger.view() as view:
         assert view.execute(select(alarm)).all() == []
+
+
+def test_a_service_that_waited_for_the_lock_knows_what_was_told_meanwhile(shop):
+    first = Service(shop)
+    first.alarms.raise_("lightspeed_credentials", "Refused.", "Sign in.")
+    first.passes()
+    second = Service(shop, waits=True)
+    first.alarms.resolve("lightspeed_credentials")
+    first.alarms.raise_("connecteam_credentials", "Refused.", "New key.")
+    first.passes()
+    second.watch.begin()
+    assert second.passes() == []
+    assert set(second.alarms.standing) == {"connecteam_credentials"}
 
 
 def test_a_crash_before_the_alarm_was_raised_does_not_lose_it(shop):

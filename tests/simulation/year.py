@@ -189,6 +189,7 @@ class Year:
                 process.ledger, process.bridge.alarms, self.pigeon, Ping("", ""), habits,
                 "Year", self.clock,
             )  # fmt: skip
+            self._watch.begin()
         except BaseException:
             process.end()
             raise

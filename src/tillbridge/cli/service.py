@@ -62,13 +62,14 @@ def run(common: Common) -> None:
         config.sync.poll_every,
         clock,
         spread_s=_spread_s(config.sync.poll_every) if common.instance else 0.0,
-        say=lambda report: headline(checkup.latest) or status_line(report),
+        say=lambda report: status_line(report) or headline(checkup.latest),
     )
     service.handle_signals()
     # If the watchdog ends a pass that hangs, the log shall tell where. Names of functions only.
     faulthandler.enable()
     try:
         if service.wait_for_lock(lock):
+            watch.begin()
             _begin(bridge, config, account)
             service.run()
     finally:
