@@ -14,10 +14,11 @@ from system.conftest import Made
 from system.installation import COMMAND, environment, run
 
 # Typer itself loads pydantic and the name of rich.
-HEAVY = ("httpx", "sqlalchemy", "apscheduler", "alembic", "starlette", "uvicorn", "rich.console")
+HEAVY = ("httpx", "sqlalchemy", "apscheduler", "alembic", "starlette", "uvicorn", "rich.console",
+         "cryptography", "http.server")
 COMMANDS = (
     "", "run", "once", "backfill", "status", "authorize", "explain", "settle", "sandbox", "demo",
-    "locations", "locations list", "quarantine", "quarantine list", "doubts list", "config",
+    "locations", "locations list", "locations match", "locations create", "check", "init", "quarantine", "quarantine list", "doubts list", "config",
     "config show",
 )  # fmt: skip
 COUNTS = ("posted", "waiting", "sending", "in_doubt", "held", "quarantined", "skipped", "dropped",

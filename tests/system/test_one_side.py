@@ -57,3 +57,13 @@ def test_an_idle_sign_in_is_kept_alive(make: Callable[..., Made]):
     with home.service() as service:
         service.until(lambda: sandbox.counters().get("lightspeed.token", 0) > 2)
         assert "lightspeed_credentials" not in service.log
+
+
+def test_an_outage_names_the_host_and_the_other_side_is_not_held_up(make: Callable[..., Made]):
+    sandbox, home = make()
+    home.change(sandbox.connecteam_url, "http://127.0.0.1:9")
+    done = inside(home, "once")
+    assert done.code == 69
+    assert "new sales read" in done.err
+    assert "127.0.0.1:9: nothing accepts connections there" in done.err
+    assert "`tillbridge check`" in done.err

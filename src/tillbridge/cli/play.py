@@ -40,9 +40,12 @@ def sandbox(
         print(f"Lightspeed:  {served.lightspeed_url}")
         print(f"Connecteam:  {served.connecteam_url}")
         print(f"Config:      {config}")
-        print("Sign in, then carry the day over:")
+        print("Sign in as a person does (its page has one button), or with a token:")
+        print(f"  tillbridge --config {config} authorize")
         print(f"  echo {served.refresh_token} | tillbridge --config {config} authorize "
               "--import-refresh-token -")  # fmt: skip
+        print("Look at everything, then carry the day over:")
+        print(f"  tillbridge --config {config} check")
         print(f"  tillbridge --config {config} once")
         print("Ctrl-C ends it.", flush=True)
 

@@ -47,7 +47,10 @@ def say_posting_trouble(delivered: Delivered, ledger: Ledger, *, posts: bool) ->
             f"{counted(round(delivered.quota_wait_s), 'second')} or later."
         )
     elif delivered.trouble is not None:
-        say(f"Connecteam gave no usable answer ({delivered.trouble}); run it again later.")
+        say(
+            f"Connecteam gave no usable answer ({delivered.trouble}); nothing is lost. Run it "
+            "again later; if that stays, `tillbridge check` looks at the connection."
+        )
     elif not waits:
         return 0
     for sentence in waits:

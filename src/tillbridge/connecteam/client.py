@@ -105,7 +105,7 @@ class ConnecteamClient:
             "POST", "/sales/v1/transactions", headers=headers, content=content
         )
         if isinstance(answer, NoAnswer):
-            return Posted(Silence(answer.not_sent, answer.reason), None, {})
+            return Posted(Silence(answer.not_sent, self._silence(answer)), None, {})
         self._turned_away(answer)  # a write is not sent again here: the next pass has a new token
         return Posted(wire.decode_post(answer), wire.request_id(answer), answer.headers)
 
@@ -136,7 +136,7 @@ class ConnecteamClient:
                 "GET", "/sales/v1/daily-sales", params=query, headers=headers
             )
         if isinstance(answer, NoAnswer):
-            return NoEvidence(answer.reason, {})
+            return NoEvidence(self._silence(answer), {})
         try:
             rows = wire.decode_totals(answer)
         except wire.UnreadableTotals as problem:
@@ -176,7 +176,7 @@ class ConnecteamClient:
             return Deleted(0, str(error), {}, not_sent=True)
         answer = self._http.exchange("DELETE", path, params=params, headers=headers)
         if isinstance(answer, NoAnswer):
-            return Deleted(0, answer.reason, {}, not_sent=answer.not_sent)
+            return Deleted(0, self._silence(answer), {}, not_sent=answer.not_sent)
         self._turned_away(answer)
         # A 200 that is not the documented document proves as little as no answer at all.
         status = answer.status if answer.status != 200 or wire.is_base_response(answer) else 0
@@ -216,6 +216,9 @@ class ConnecteamClient:
             )
         return page
 
+    def _silence(self, answer: NoAnswer) -> str:
+        return f"{self.host}: {answer.reason}"
+
     def _turned_away(self, answer: Answer | NoAnswer) -> bool:
         """Whether the access token was refused and another one may be accepted."""
         if isinstance(answer, NoAnswer) or answer.status not in (401, 403):
@@ -228,7 +231,7 @@ class ConnecteamClient:
         if isinstance(answer, NoAnswer):
             raise TryLater(
                 f"Connecteam ({self.host}) could not be reached to {task}: {answer.reason}.",
-                f"{answer.remedy} It is tried again by itself.".strip(),
+                f"{answer.remedy} Then try again.".strip(),
             )
         if answer.status in (401, 403):
             said = wire.error_text(answer)
