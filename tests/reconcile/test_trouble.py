@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from reconcile.world import World, world
+from tillbridge.ledger import corrections, removals, repairs
+from tillbridge.ledger.removals import Found
 from tillbridge.reconcile.causes import CauseName
 
 
@@ -107,3 +109,24 @@ def test_a_repair_that_a_doubt_keeps_back_touches_nothing_meanwhile(tmp_path: Pa
         here.run(3)
         assert here.sandbox.counters().get("connecteam.delete", 0) == deletes
         assert here.query("select state from repair") == [("working",)]
+
+
+def test_a_delete_that_may_have_acted_before_trusts_only_a_new_base(tmp_path: Path):
+    with world(tmp_path) as here:
+        (sale_id,) = here.query("select id from sale where amount > 500")[2]
+        (transaction,) = here.query("select transaction_id from sale where id = :i", i=sale_id)[0]
+        here.sandbox.delete_at_connecteam(transaction)
+        now = here.bridge.account.moment()
+        with here.ledger.commit() as commit:
+            removal_id = repairs.plan_take_out(commit, sale_id, now)
+            assert removal_id is not None
+            row = removals.get(commit, removal_id)
+            assert removals.note_attempt(commit, row) is Found.MISSING  # sent, and no answer came
+            again = removals.note_attempt(commit, removals.get(commit, removal_id))
+            assert again is Found.UNSURE
+            row = removals.get(commit, removal_id)
+            corrections.acknowledge_delete(commit, row, now, None, again)
+        assert here.query("select base_id from target") == [(None,)]
+        here.run(2)
+        here.assert_right()
+        here.assert_goes_on()
