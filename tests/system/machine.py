@@ -145,7 +145,7 @@ class Machine:
 
     def _wait_for_init(self) -> int:
         children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self._unshare.poll() is None:
             for word in children.read_text().split():
                 if os.path.realpath(f"/proc/{word}/exe") == os.path.realpath(INIT):
@@ -154,7 +154,7 @@ class Machine:
         raise CannotBoot(self._log.read_text(errors="replace").strip() or "it took too long")
 
     def _wait_until_up(self) -> None:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.call("systemctl", "is-system-running", check=False).strip() in {
                 "running", "degraded",

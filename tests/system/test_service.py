@@ -173,6 +173,20 @@ def test_systemd_is_told_of_readiness_the_watchdog_and_the_end(
     assert any("STATUS=Last pass" in text for text in told)
 
 
+def test_systemd_is_told_what_needs_a_person_before_what_the_last_pass_did(
+    make: Callable[..., Made], tmp_path: Path
+):
+    _, home = make(signed_in=False)
+    told = ""
+    with systemd(str(tmp_path / "notify")) as channel:
+        home.env |= {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with home.service() as service:
+            while not told.startswith("STATUS=") or "Running" in told:
+                told = channel.recv(4096).decode()
+            assert service.end()[0] == 0
+    assert told == "STATUS=There is no Lightspeed sign-in yet."
+
+
 class SetClock(SystemClock):
     """A wall clock that somebody can set; boot time goes on."""
 

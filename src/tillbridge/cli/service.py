@@ -62,7 +62,7 @@ def run(common: Common) -> None:
         config.sync.poll_every,
         clock,
         spread_s=_spread_s(config.sync.poll_every) if common.instance else 0.0,
-        say=lambda report: status_line(report) or headline(checkup.latest),
+        say=lambda report: headline(checkup.latest) or status_line(report),
     )
     service.handle_signals()
     # If the watchdog ends a pass that hangs, the log shall tell where. Names of functions only.
