@@ -89,7 +89,7 @@ def test_a_sale_and_a_day_are_explained_to_the_cent(make: Make):
     assert Decimal(sums["rounded_tax"]) == rows[number].tax
     (request,) = told["requests"]
     assert request["request_id"]
-    assert told["rules_settings"]["service_charge"] is False
+    assert told["rules_settings"]["with_service_charge"] is False
     document = inside(home, "explain", str(day), "--json").json
     assert undocumented("explain", document) == set()
     (whole,) = document["locations"]

@@ -89,7 +89,7 @@ def _complete(
     story["closed_local"] = (
         None if closed is None else closed.astimezone(zone).isoformat(timespec="milliseconds")
     )
-    story["rules_settings"] = rulebook.settings_of(rules) if rules else None
+    story["rules_settings"] = _settings(rules) if rules else None
     story["rules_words"] = rule_sentences(rules) if rules else None
     for request in story["requests"]:
         request["total"] = minor_text(request["total"], minor_digits(request["currency"]))
@@ -99,6 +99,12 @@ def _complete(
     for event in story["events"]:
         event["detail"] = _detail_as_text(event["detail"], digits)
     return story | {name: minor_text(story[name], digits) for name in ("amount", "tax_amount")}
+
+
+def _settings(rules: Rules) -> dict[str, Any]:
+    """The rules as values; elsewhere in the document `service_charge` is an amount."""
+    settings = rulebook.settings_of(rules)
+    return {"with_service_charge": settings.pop("service_charge")} | settings
 
 
 def _detail_as_text(detail: dict[str, Any] | None, digits: int) -> dict[str, Any] | None:
