@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from tillbridge.errors import UsageError
-from tillbridge.forecast import Target, parse
+from tillbridge.forecast_file import Target, parse
 
 TODAY = date(2026, 11, 20)
 HARBOUR = Target(123, ("Harbour Street",), "GBP")

@@ -13,7 +13,8 @@ from tillbridge.config import Config
 from tillbridge.configured import shares_of
 from tillbridge.connecteam.wire import DayFigures
 from tillbridge.errors import UsageError
-from tillbridge.forecast import Amounts, Forecaster, Target, parse
+from tillbridge.forecast import Forecaster
+from tillbridge.forecast_file import Amounts, Target, parse
 from tillbridge.ledger.store import Ledger
 from tillbridge.money import minor_digits, minor_text, to_minor
 from tillbridge.wiring import connecteam_side
