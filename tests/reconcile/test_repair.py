@@ -1,5 +1,6 @@
 """Connecteam made right again: what people delete, double and enter by hand, found and repaired."""
 
+import json
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -244,3 +245,32 @@ def test_a_day_that_suddenly_lacks_many_sales_is_not_believed(tmp_path: Path):
         assert not result.vanished
         assert result.needs_look
         assert here.query("select count(*) from sale where state = 'held'") == [(0,)]
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_a_request_given_up_long_ago_that_arrives_after_all_is_taken_back(
+    tmp_path: Path, exclusive: bool
+):
+    with world(tmp_path, exclusive=exclusive) as here:
+        for _ in range(3):
+            here.sell()
+        here.sandbox.fail_next("post", "502-before")
+        here.run(4)
+        here.assert_right()
+        (ids,) = here.query("select sale_ids from part where state = 'abandoned'")[0]
+        with here.ledger.commit() as commit:  # many bases later, nobody remembers it
+            commit.exec_driver_sql("update target set base_id = null")
+        here.again()
+        here.sell()
+        here.run(2)
+        today = here.day + timedelta(days=1)
+        assert not here.compare(here.day, today).needs_look
+        for sale_id in json.loads(ids):
+            query = "select transaction_id from sale where id = :i"
+            (transaction,) = here.query(query, i=sale_id)[0]
+            here.sandbox.double_at_connecteam(transaction)
+        (result,) = here.compare(here.day, today).days[-1:]
+        assert CauseName.DOUBLED in {cause.name for cause in result.causes}
+        assert [line["action"] for line in here.repair(last=today)] == ["drop_copies"]
+        here.assert_right()
+        here.assert_goes_on()

@@ -73,16 +73,19 @@ class World:
         """Amounts by cause, those that matter."""
         return {cause.name: cause.amount for cause in self.figures(day).causes if cause.amount}
 
-    def ask(self, *, by_person: bool = True) -> None:
+    def ask(self, *, by_person: bool = True, last: date | None = None) -> None:
         with self.ledger.commit() as commit:
             repairs.ask(
                 commit, self.place.connecteam_id,
-                (self.sandbox.first_day.isoformat(), self.day.isoformat()), 0, by_person=by_person,
+                (self.sandbox.first_day.isoformat(), (last or self.day).isoformat()), 0,
+                by_person=by_person,
             )  # fmt: skip
 
-    def repair(self, *, by_person: bool = True, most: int = 40) -> list[dict[str, Any]]:
+    def repair(
+        self, *, by_person: bool = True, most: int = 40, last: date | None = None
+    ) -> list[dict[str, Any]]:
         """Ask for it and run passes until it has ended; what it did."""
-        self.ask(by_person=by_person)
+        self.ask(by_person=by_person, last=last)
         return self.finish(most)
 
     def finish(self, most: int = 40) -> list[dict[str, Any]]:

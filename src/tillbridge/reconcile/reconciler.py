@@ -223,6 +223,9 @@ class Reconciler:
                 targets.note_foreign_amounts(commit, key, _foreign(result))
 
 
+_SUSPECT = (CauseName.MISSING, CauseName.DOUBLED, CauseName.IN_DOUBT, CauseName.NOT_SHOWN_YET)
+
+
 def _foreign(result: Compared) -> dict[date, int]:
     """What others have there, by day: all that is not ours, where it is taken as theirs."""
     if result.policy.exclusive:
@@ -230,7 +233,7 @@ def _foreign(result: Compared) -> dict[date, int]:
     found = {}
     for figures in result.days:
         rest = [c for c in figures.causes if c.name is CauseName.FOREIGN]
-        suspect = any(c.name in (CauseName.MISSING, CauseName.IN_DOUBT) for c in figures.causes)
+        suspect = any(c.name in _SUSPECT for c in figures.causes)
         if figures.complete and not suspect:
             found[figures.day] = sum(cause.amount for cause in rest)
     return found

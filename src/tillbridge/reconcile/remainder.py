@@ -152,10 +152,9 @@ def _undecided(day: CalendarDay) -> tuple[int, ...]:
 
 def _at_exclusive(day: CalendarDay) -> Cause:
     rest = day.rest
-    given_up = [part_id for part_id, total in day.abandoned if total == rest]
-    if given_up:
-        text = f"request {given_up[0]} was given up as lost and seems to have arrived after all"
-        return Cause(CauseName.DOUBLED, rest, 0, text)
+    arrived = _arrived_late(day, rest)
+    if arrived is not None:
+        return arrived
     if not day.posted and not day.unsent:
         text = "nothing was posted on this day"
         return Cause(CauseName.UNEXPLAINED, rest, 0, text)
@@ -174,6 +173,15 @@ def _at_exclusive(day: CalendarDay) -> Cause:
     return Cause(CauseName.UNEXPLAINED, rest, 0, "somebody else seems to have written there")
 
 
+def _arrived_late(day: CalendarDay, amount: int) -> Cause | None:
+    """An attempt that was given up as lost, and whose sum is just there once more."""
+    given_up = [part_id for part_id, total in day.abandoned if total == amount]
+    if not given_up:
+        return None
+    text = f"request {given_up[0]} was given up as lost and seems to have arrived after all"
+    return Cause(CauseName.DOUBLED, amount, 0, text)
+
+
 def _not_in_ledger(day: CalendarDay) -> Cause:
     text = "just what the next waiting sales add up to: they seem to be there already"
     return Cause(CauseName.NOT_IN_LEDGER, day.surprise, len(forgotten(day) or ()), text)
@@ -181,6 +189,9 @@ def _not_in_ledger(day: CalendarDay) -> Cause:
 
 def _at_shared(day: CalendarDay) -> Cause:
     surprise = day.surprise
+    arrived = _arrived_late(day, surprise)
+    if arrived is not None:
+        return arrived
     if equal_to(day, -surprise) and (surprise < 0 or day.known_foreign is not None):
         text = "just the amount of one posted sale, which may have been deleted by hand"
         return Cause(CauseName.MISSING, surprise, 1, text)
