@@ -95,6 +95,7 @@ def _quota(windows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "limit": window["limit"],
             "remaining": window["remaining"],
             "spent": window["spent"],
+            "others": window["others"],
             "reset_at": ledger_status.iso(window["reset_ms"]),
         }
         for window in windows
@@ -114,5 +115,10 @@ def _print_status(rows: list[dict[str, Any]], quota: dict[str, Any]) -> None:
         left = "unknown" if window["remaining"] is None else window["remaining"]
         print(
             f"Connecteam requests this {name}: {window['spent']} sent, {left} left of "
-            f"{window['limit'] or 'an unknown limit'}."
+            f"{window['limit'] or 'an unknown limit'}{_others(window['others'])}."
         )
+
+
+def _others(requests: int) -> str:
+    """The limits are the account's; who else spends them is worth knowing before they are used."""
+    return f"; other programs of the account sent {requests}" if requests else ""

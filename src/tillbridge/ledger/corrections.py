@@ -82,7 +82,8 @@ def count_asked_for(view: Connection, purpose: Purpose) -> dict[int, int]:
     query = (
         select(sale.c.connecteam_id, func.count())
         .join(correction, correction.c.sale_id == sale.c.id)
-        .where(correction.c.purpose == purpose)
+        # The second condition says nothing new, but keeps SQLite from reading every sale for it.
+        .where(correction.c.purpose == purpose, sale.c.id.in_(select(correction.c.sale_id)))
         .group_by(sale.c.connecteam_id)
     )
     return {row[0]: row[1] for row in view.execute(query)}
