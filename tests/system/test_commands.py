@@ -18,8 +18,8 @@ HEAVY = ("httpx", "sqlalchemy", "apscheduler", "alembic", "starlette", "uvicorn"
          "cryptography", "http.server")
 COMMANDS = (
     "", "run", "once", "backfill", "status", "authorize", "explain", "settle", "sandbox", "demo",
-    "locations", "locations list", "locations match", "locations create", "check", "init", "quarantine", "quarantine list", "doubts list", "config",
-    "config show",
+    "locations", "locations list", "locations match", "locations create", "check", "init",
+    "quarantine", "quarantine list", "doubts list", "config", "config show",
 )  # fmt: skip
 COUNTS = ("posted", "waiting", "sending", "in_doubt", "held", "quarantined", "skipped", "dropped",
           "removed")  # fmt: skip

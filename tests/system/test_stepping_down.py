@@ -131,6 +131,8 @@ def test_what_root_makes_belongs_to_the_owner_but_for_a_file_that_the_caller_nam
         assert (path.stat().st_uid, path.stat().st_gid) == (OWNER, GROUP), path
         assert path.stat().st_mode & 0o077 == 0, path
 
+    checked = call(home, "check", "--json")
+    assert checked.code == 0, checked.out
     copy = home.folder / "secrets" / "backup.db"  # a folder of root, named by the caller
     assert call(home, "backup", str(copy)).code == 0
     assert copy.stat().st_uid == 0

@@ -31,13 +31,17 @@ def check(common: Common, *, as_json: bool) -> int:
     """Look at everything; exit 0, 3, 77 or 78."""
     report = Report()
     try:
+        # Before root steps down: then the secrets stand in the place of their files.
+        exposed = list(
+            _exposed_files(common.load_quietly(need_locations=False, as_owner=False).config)
+        )
         loaded = common.load_quietly(need_locations=False)
     except ConfigError as error:
         report.add(*_of_problems("Configuration", error))
     else:
         report.add(passed("Configuration", f"{common.config_path()} can be used."))
         report.add(*(warned("Configuration", str(problem)) for problem in loaded.warnings))
-        report.add(*_exposed_files(loaded.config))
+        report.add(*exposed)
         _look(report, loaded.config, common.ledger_path(loaded.config))
     if as_json:
         print_json(report.document())
