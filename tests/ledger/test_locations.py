@@ -154,6 +154,7 @@ def test_the_quota_is_shared_through_the_ledger(shop):
         "spent": 48,
         "seen_ms": NOON_MS,
     }
+    minute |= {"told_s": None, "others": 0, "pause_ms": 0, "refused": 0, "recent": None}
     day = minute | {"window": "day", "limit": None, "remaining": None, "seen_ms": None}
     with shop.ledger.commit() as commit:
         quotas.save(commit, [minute, day])
