@@ -26,7 +26,7 @@ _SECRET_FORMS = (
         ("name", " ", "name", "This is empty.", "Write at least one character."),
         ("nmae", "x", "nmae", "There is no such key here.", "Did you mean name?"),
         ("zzz", 1, "zzz", "There is no such key here.",
-         "Remove it. The keys here are config_version, name, lightspeed, connecteam, ledger, sync, doubt, mapping, alarms, locations."),
+         "Remove it. The keys here are config_version, name, lightspeed, connecteam, ledger, sync, doubt, reconcile, mapping, alarms, locations."),
         ("lightspeed", MISSING, "lightspeed", "This table is missing.",
          "Add [lightspeed]; `tillbridge config example` shows it."),
         ("lightspeed", 3, "lightspeed", "This is not a table.",
