@@ -4,6 +4,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from threading import Thread
 
@@ -13,6 +14,7 @@ import pytest
 from system.conftest import Made
 from system.inside import inside
 from system.installation import COMMAND, Done, Installation, environment
+from tillbridge.sandbox import Sandbox
 
 
 def agree(address: str, choice: str = "yes") -> str:
@@ -183,13 +185,13 @@ def test_a_page_is_opened_only_where_that_is_asked_for(
     assert opened == [done.out.strip()]
 
 
-def listening(make: Callable[..., Made], **options: object) -> tuple[Installation, str, int]:
+def listening(make: Callable[..., Made]) -> tuple[Sandbox, Installation, str, int]:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = int(unused.getsockname()[1])
     redirect = f"https://localhost:{port}/callback"
-    _, home = make(signed_in=False, redirect_uri=redirect, **options)
-    return home, redirect, port
+    sandbox, home = make(signed_in=False, redirect_uri=redirect)
+    return sandbox, home, redirect, port
 
 
 @contextmanager
@@ -215,7 +217,7 @@ def leads_to(page: str) -> str:
 
 
 def test_a_listener_is_accepted_first_and_then_catches_the_answer(make: Callable[..., Made]):
-    home, redirect, port = listening(make)
+    sandbox, home, redirect, port = listening(make)
     start = f"https://localhost:{port}/"
     with listener(home, port) as done, httpx.Client(verify=False) as browser:
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -225,8 +227,13 @@ def test_a_listener_is_accepted_first_and_then_catches_the_answer(make: Callable
             address = leads_to(browser.get(start).text)
             assert browser.get(f"{start}favicon.ico").status_code == 404
             assert browser.get(f"{redirect}?code=guessed&state=wrong").status_code == 400
-            answer = browser.get(agree(address))
-    assert "Signed in. You can close this page." in answer.text
+            where = agree(address)
+            with httpx.Client(verify=False) as second, ThreadPoolExecutor(2) as both:
+                pages = list(both.map(lambda one: one.get(where).text, (browser, second)))
+    # A browser that fetches the page twice must not send the code twice.
+    assert sandbox.counters()["lightspeed.token"] == 1
+    answer = next(page for page in pages if "Signed in" in page)
+    assert "Signed in. You can close this page." in answer
     assert done[0].code == 0, done[0].err
     assert done[0].out.strip() == start
     assert "fingerprint" in done[0].err
@@ -235,7 +242,7 @@ def test_a_listener_is_accepted_first_and_then_catches_the_answer(make: Callable
 
 
 def test_a_listener_shows_the_reason_in_the_browser_and_in_the_terminal(make: Callable[..., Made]):
-    home, _, port = listening(make)
+    _, home, _, port = listening(make)
     with listener(home, port) as done, httpx.Client(verify=False) as browser:
         address = leads_to(browser.get(f"https://localhost:{port}/").text)
         answer = browser.get(agree(address, "no"))
@@ -253,7 +260,7 @@ def test_a_redirect_to_elsewhere_cannot_be_listened_on(make: Callable[..., Made]
 
 
 def test_a_port_in_use_is_said(make: Callable[..., Made]):
-    home, _, port = listening(make)
+    _, home, _, port = listening(make)
     with ExitStack() as taken:
         taken.enter_context(socket.create_server(("127.0.0.1", port)))
         if socket.has_ipv6:

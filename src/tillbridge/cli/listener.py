@@ -9,11 +9,12 @@ import html
 import ssl
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty, Queue
 from socket import AF_INET6
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,7 +59,7 @@ def catch(
     port = _port(attempt.client.redirect_uri)
     made = make_certificate(clock.now())
     outcomes: Queue[TillbridgeError | None] = Queue()
-    servers = _serve(port, made, _handler(attempt, exchange, outcomes))
+    servers = _serve(port, made, _handler(attempt, _Catch(attempt, exchange), outcomes))
     start = f"https://localhost:{port}/"
     say(_BEFOREHAND.format(port=port, start=start, fingerprint=made.fingerprint))
     print(start, flush=True)
@@ -141,10 +142,46 @@ def _context(made: Certificate) -> ssl.SSLContext:
     return context
 
 
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What the person sees in the browser, and whether that is the end of it."""
+
+    status: int
+    words: str
+    ends: bool = False
+    error: TillbridgeError | None = None
+
+
+class _Catch:
+    """What becomes of the answer that the browser brings; the first one that fits counts."""
+
+    def __init__(self, attempt: Attempt, exchange: Callable[[str], None]) -> None:
+        self._attempt = attempt
+        self._exchange = exchange
+        self._claimed = Lock()
+
+    def take(self, query: str) -> _Reply:
+        """What comes of the query of a redirect."""
+        address = f"{self._attempt.client.redirect_uri.split('?', 1)[0]}?{query}"
+        try:
+            code = read_answer(address, self._attempt)
+        except NotTheAnswer as error:
+            say(str(error))  # somebody else's, or an old tab: the real one may still come
+            return _Reply(400, str(error))
+        except TillbridgeError as error:
+            return _Reply(400, str(error), ends=True, error=error)
+        # Browsers fetch a page twice when they like; a code sent twice may cost the sign-in.
+        if not self._claimed.acquire(blocking=False):
+            return _Reply(200, "This sign-in is being completed; see the terminal.")
+        try:
+            self._exchange(code)
+        except TillbridgeError as error:
+            return _Reply(400, str(error), ends=True, error=error)
+        return _Reply(200, "Signed in. You can close this page.", ends=True)
+
+
 def _handler(
-    attempt: Attempt,
-    exchange: Callable[[str], None],
-    outcomes: Queue[TillbridgeError | None],
+    attempt: Attempt, caught: _Catch, outcomes: Queue[TillbridgeError | None]
 ) -> type[BaseHTTPRequestHandler]:
     expected = urlsplit(attempt.client.redirect_uri).path or "/"
 
@@ -153,27 +190,19 @@ def _handler(
         server_version = "tillbridge"
         sys_version = ""
 
-        def do_GET(self) -> None:  # the base class's name
+        def do_GET(self) -> None:
             asked = urlsplit(self.path)
-            if asked.path != expected or not asked.query:
-                if asked.path == "/":
-                    say("The certificate is accepted.")
-                self._page(200 if asked.path == "/" else 404, _leads_on(attempt.address))
+            if asked.path == expected and asked.query:
+                reply = caught.take(asked.query)
+                try:
+                    self._page(reply.status, html.escape(reply.words))
+                finally:  # only now may the process end
+                    if reply.ends:
+                        outcomes.put(reply.error)
                 return
-            self._finish(f"{attempt.client.redirect_uri.split('?', 1)[0]}?{asked.query}")
-
-        def _finish(self, address: str) -> None:
-            try:
-                exchange(read_answer(address, attempt))
-            except NotTheAnswer as error:
-                say(str(error))  # somebody else's, or an old tab: the real one may still come
-                self._page(400, html.escape(str(error)))
-            except TillbridgeError as error:
-                self._page(400, html.escape(str(error)))
-                outcomes.put(error)
-            else:
-                self._page(200, "Signed in. You can close this page.")
-                outcomes.put(None)
+            if asked.path == "/":
+                say("The certificate is accepted.")
+            self._page(200 if asked.path == "/" else 404, _leads_on(attempt.address))
 
         def _page(self, status: int, body: str) -> None:
             page = _PAGE.format(body=body).encode()
