@@ -95,3 +95,21 @@ def test_the_night_comes_after_the_cutoff(tmp_path: Path):
         night = here.bridge.keeping.nightly._night
         assert {f"{at:%H:%M}" for at in night.at.values()} == {"06:00"}
         assert Rescan("x", 1.0, at=next(iter(night.at.values()))).at is not None
+
+
+def test_the_service_compares_and_repairs_by_night_without_anybody(tmp_path: Path):
+    with world(tmp_path) as here:
+        here.bridge.keeping.nightly.step()
+        _let_a_night_pass(here)
+        here.stop()
+        here.home.write(here.home.text + '\n[reconcile]\nrepair = "exclusive"\n')
+        key, _ = here.with_amount()
+        here.sandbox.delete_at_connecteam(key)
+        wanted = len(here.sandbox.expected_rows(here.place.lightspeed_id))
+        with here.home.service() as service:
+            service.until(lambda: "days_compared" in service.log)
+            service.until(lambda: len(here.rows()) == wanted)
+            service.until(lambda: "repair_ended" in service.log)
+            assert service.end()[0] == 0
+        here.start()
+        here.assert_right()

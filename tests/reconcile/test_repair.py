@@ -219,6 +219,23 @@ def test_a_sale_that_vanished_is_held_with_the_evidence_and_taken_up_when_it_is_
         here.assert_right()
 
 
+def test_a_sale_that_moved_to_a_day_that_was_not_read_is_put_right_once_that_day_is(
+    tmp_path: Path,
+):
+    with world(tmp_path, days=2) as here:
+        (reference,) = here.query(
+            "select reference from sale where amount > 500 order by closed_ms desc"
+        )[10]
+        here.sandbox.amend_sale(0, reference, later=timedelta(days=-1))
+        assert [v.reference for v in here.compare().vanished] == [reference]
+        here.run()
+        for _ in range(2):  # the first takes it up again, the second sees what it says now
+            here.compare(here.sandbox.first_day, here.day)
+            here.run(2)
+        here.assert_right()
+        assert not here.compare(here.sandbox.first_day, here.day).needs_look
+
+
 def test_a_sale_that_vanished_goes_for_good_by_a_persons_word(tmp_path: Path):
     with world(tmp_path) as here:
         reference, transaction = here.query(

@@ -3,12 +3,12 @@
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from tillbridge.ledger import corrections, counts, events, sales, verdicts
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.removals import Purpose
-from tillbridge.ledger.schema import part, sale
+from tillbridge.ledger.schema import correction, part, sale
 from tillbridge.record import Record
 from tillbridge.states import PartState, SaleState
 
@@ -53,6 +53,9 @@ def take_up_again(commit: Connection, listed: AbstractSet[int], now: Moment) -> 
     held = select(part).where(part.c.state == PartState.HELD, part.c.reason.startswith(REASON))
     again = [row for row in commit.execute(held).all() if listed >= set(row.sale_ids)]
     for row in again:
+        # What was noted to take it out goes first: the sale keeps the digest of what was posted,
+        # so that the next reading corrects it if it came back with another time or amount.
+        commit.execute(delete(correction).where(correction.c.sale_id.in_(row.sale_ids)))
         verdicts.landed(commit, row, now, by="lightspeed")
     aside = select(sale.c.id, sale.c.location_id).where(
         sale.c.state == SaleState.QUARANTINED, sale.c.reason.startswith(REASON)
