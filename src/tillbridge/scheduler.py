@@ -93,21 +93,50 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
 
-    def wait_for_lock(self, lock: PostingLock) -> bool:
+    def wait_for_lock(
+        self, lock: PostingLock, read: Callable[[Callable[[], bool]], object] | None = None
+    ) -> bool:
         """Wait until this process may post; false if it was told to stop before.
 
-        The holder may be a backfill, or a service that is being replaced by this one.
+        The holder may be a backfill, or a service that is being replaced by this one. A backfill
+        posts what is live first, if somebody reads it: hours of history must not hide the day.
+
+        Args:
+            lock: of whom posts.
+            read: a pass that only reads, done at each poll meanwhile.
         """
         if lock.try_acquire():
             return True
         _log.info("waiting_for_lock", note="Another tillbridge process is posting.")
         notify(READY="1", STATUS="Waiting: another tillbridge process is posting.")
-        while not self._stop.wait(TICK_S):
-            self._progress()  # asking for the lock is an attempt, and it ended
-            self._feed_watchdog()
-            if lock.try_acquire():
-                return True
-        return False
+        ended = threading.Event()
+        reading = threading.Thread(target=self._read_meanwhile, args=(read, ended), name="reading")
+        reading.start()
+        try:
+            while not self._stop.wait(TICK_S):
+                self._progress()  # asking for the lock is an attempt, and it ended
+                self._feed_watchdog()
+                if lock.try_acquire():
+                    return True
+            return False
+        finally:
+            ended.set()
+            reading.join()  # the ledger is used by one thread
+
+    def _read_meanwhile(
+        self, read: Callable[[Callable[[], bool]], object] | None, ended: threading.Event
+    ) -> None:
+        def must_end() -> bool:
+            return ended.is_set() or self._stop.is_set()
+
+        while read is not None and not must_end():
+            try:
+                read(must_end)
+            except TillbridgeError as error:
+                _log.warning("pass_failed", reason=error.message, remedy=error.remedy)
+            except Exception:  # noqa: BLE001  # a bug in reading must not keep from waiting
+                _log.exception("pass_failed_unexpectedly")
+            ended.wait(max(_LEAST_PAUSE_S, self._poll_every_s))
 
     def run(self) -> None:
         """Run until stopped; returns when no request is under way, or `STOP_WITHIN_S` later."""

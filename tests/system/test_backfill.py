@@ -168,3 +168,24 @@ def test_the_plan_is_told_before_it_starts_and_without_starting(make: Callable[.
     assert left["remaining_sales"] < planned["locations"][0]["remaining_sales"]
     assert now_known["requests_today"] == now_known["estimated_requests"] > 0
     assert now_known["done_at"] > datetime.now(UTC).isoformat()[:16]
+
+
+def test_a_service_that_waits_for_a_backfill_reads_and_the_backfill_posts_that_first(
+    make: Callable[..., Made],
+):
+    sandbox, home = make(days=3, sales_per_day=900, post_latency_ms=900)
+    words = ("backfill", "--from", sandbox.first_day.isoformat())
+    with home.service(*words) as history:
+        history.until(lambda: sandbox.counters().get("connecteam.post", 0) >= 1)
+        with home.service() as service:
+            service.until(lambda: "waiting_for_lock" in service.log)
+            closed = sandbox.close_sale(0)
+            place = sandbox.locations[0]
+            wanted = sandbox.expected_rows(place.lightspeed_id)[-1]
+            service.until(lambda: wanted in sandbox.connecteam_rows(place.connecteam_id), 30)
+            assert closed
+            assert history.process.poll() is None  # it is still at work
+            assert not arrived(sandbox)
+            history.process.kill()
+            service.until(lambda: "service_started" in service.log)
+            assert service.end()[0] == 0

@@ -68,7 +68,7 @@ def run(common: Common) -> None:
     # If the watchdog ends a pass that hangs, the log shall tell where. Names of functions only.
     faulthandler.enable()
     try:
-        if service.wait_for_lock(lock):
+        if service.wait_for_lock(lock, lambda should_stop: bridge.make_pass().run(should_stop)):
             watch.begin()
             _begin(bridge, config, account)
             service.run()
