@@ -33,6 +33,7 @@ class Accidents:
         self._copied_s = 0.0
         self._busy = False
         self._stopped = False
+        self.acted_s = -1e9
         if self._plan.restore:
             self._copy_at_s = self._plan.until_s * self._rng.uniform(0.2, 0.5)
             self._restore_at_s = self._plan.until_s * self._rng.uniform(0.6, 0.9)
@@ -124,7 +125,10 @@ class Accidents:
         self._copy_at_s = self._restore_at_s = float("inf")
 
     def clean_up(self) -> None:
-        """At the end people put right what only they can: foreign rows, and an old ledger."""
+        """At the end people put right what only they can: foreign rows, and an old ledger.
+
+        What they do shows in `acted_s`, the moment when somebody last deleted a stranger's row.
+        """
         sim = self._sim
         if sim.process is None:
             return
@@ -154,6 +158,7 @@ class Accidents:
         for row in list(sim.shelf.rows.values()):
             if row.foreign and row.live and stops.get(row.value.location_id) in _FOREIGN_STOPS:
                 sim.shelf.remove(row, by_person=True)
+                self.acted_s = sim.clock.true_s
                 sim.story.reach("a person deletes what did not belong there")
 
     def _delete_second_copies(self) -> None:

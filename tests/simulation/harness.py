@@ -27,6 +27,9 @@ from tillbridge.errors import TillbridgeError
 from tillbridge.ledger.schema import sale
 from tillbridge.settle import Word
 
+LOOK_AGAIN_S = 900.0
+"""How often the bridge looks whether a stop is over."""
+
 END_WITHIN_S = 14 * 3600.0
 """How long everything may take to settle once the faults stop: many times T + L, for a search
 by halves and the longest pause between two looks."""
@@ -149,6 +152,8 @@ class Simulation:
             wait_s = self.one_pass()
             self.accidents.clean_up()
             problem = self.unfinished()
+            if self.clock.true_s < self.accidents.acted_s + LAG_S + 2 * LOOK_AGAIN_S:
+                problem = problem or "what a person did is yet to be seen"
             if self.clock.true_s > limit_s:
                 raise WrongError(f"not settled in time: {problem}")
             if problem is not None:
@@ -277,6 +282,10 @@ class Simulation:
         then say that it is not there. A restart makes the bridge compare the totals anew.
         """
         assert self.process is not None
+        if self.rng.random() < self.plan.person_replaces and self._may_replace(row):
+            self.connecteam.replaceable.add(row.connecteam_id)
+            self._say(row, Word.REPLACE)
+            return
         rows = [one for one in self.checker.applied(row) if one.live]
         landed = len(rows) == len(row.sale_ids) and not self.checker.was_amended(row)
         if rows and not landed:
@@ -287,17 +296,17 @@ class Simulation:
             self.story.reach("a person deletes rows of a held part")
         if self.clock.true_s < self._deleted_s.get(row.id, -LAG_S) + LAG_S:
             return
-        word = Word.LANDED if landed else Word.NOT_LANDED
-        if self.rng.random() < self.plan.person_replaces and self._may_replace(row):
-            word = Word.REPLACE
-            self.connecteam.replaceable.add(row.connecteam_id)
+        self._say(row, Word.LANDED if landed else Word.NOT_LANDED)
+        if row.id in self._deleted_s:
+            self.end_process()
+
+    def _say(self, row: Any, word: Word) -> None:
+        assert self.process is not None
         try:
             self.process.bridge.settler.settle_by_hand(row.id, word, "looked")
         except (Crash, TillbridgeError):
             return
         self.story.reach(f"a person decides: {word.value}")
-        if row.id in self._deleted_s:
-            self.end_process()
 
     def _may_replace(self, row: Any) -> bool:
         """Whether a person may say so: nobody else writes there, and nothing was deleted by hand."""

@@ -132,8 +132,8 @@ def _amended(plan: Plan, rng: Random) -> None:
     plan.post_faults = 0.3
     plan.post_kinds = ("shuffled echo", "shuffled echo", "lost after acting")
     plan.delete_faults = 0.6
-    plan.early_404 = rng.random() < 0.9
-    _each_trade(plan, sales=20, amended=0.5)
+    plan.early_404, plan.poll_s = rng.random() < 0.9, 120.0
+    _each_trade(plan, sales=20, amended=0.5, amended_within_s=rng.choice((500.0, 20_000.0)))
 
 
 def _reboots(plan: Plan, rng: Random) -> None:
@@ -169,12 +169,13 @@ def _pages(plan: Plan, rng: Random) -> None:
 
 def _signs(plan: Plan, rng: Random) -> None:
     """Many refunds and rows of zero, and requests of which only some rows are applied."""
-    replace = rng.random() < 0.5
-    _places(plan, rng, 1, exclusive=rng.random() < 0.7 or replace, replace=replace)
-    plan.post_faults = 0.5
+    replace = rng.random() < 0.3
+    _places(plan, rng, 1, exclusive=rng.random() < 0.8 or replace, replace=replace)
+    plan.post_faults = 0.7
     plan.post_kinds = (*_PARTIAL, "short echo, rest applied", "short echo, rest late")
-    plan.person_replaces = 0.8
-    _each_trade(plan, sales=20, losses=0.4, zeros=0.2)
+    plan.person_replaces = 1.0
+    plan.poll_s = 1800.0  # so that a request has several rows
+    _each_trade(plan, sales=40, losses=0.4, zeros=0.2)
 
 
 def _lags(plan: Plan, rng: Random) -> None:
@@ -193,9 +194,9 @@ def _kills(plan: Plan, rng: Random) -> None:
     replace = rng.random() < 0.5
     _places(plan, rng, rng.choice((1, 2)), exclusive=rng.random() < 0.7 or replace, replace=replace)
     plan.crashes = rng.choice((0.03, 0.06))
-    plan.post_faults = rng.choice((0.0, 0.3))
+    plan.post_faults = rng.choice((0.0, 0.5))
     plan.second_process = 0.3
-    _each_trade(plan, amended=0.1)
+    _each_trade(plan, amended=0.3)
 
 
 def _old_copies(plan: Plan, rng: Random) -> None:

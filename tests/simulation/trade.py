@@ -81,6 +81,7 @@ class Trade:
     spread_s: float = 2400.0
     retold: float = 0.0
     steady: float = 0.3
+    amended_within_s: float = 20_000.0
     bursts: list[float] = field(default_factory=list)
 
 
@@ -157,7 +158,7 @@ def _one_sale(
             again |= _content(rng, venue, trade)
         if rng.random() < 0.2:
             again["timeClosed"] = _stamp(closed + timedelta(seconds=rng.randint(-1500, 1500)))
-        moment = shown_s + rng.uniform(60, 20_000)
+        moment = shown_s + rng.uniform(60, trade.amended_within_s)
         versions.append(Version(moment, again, expected(venue, again)))
     return Sale(venue.lightspeed_id, fisc, closed, versions)
 

@@ -103,6 +103,10 @@ class Story:
         return self._hash.hexdigest()
 
 
+_MORE_OFTEN = (("waiting", 40), ("DELETE", 15), ("at Connecteam", 4), ("send", 4))
+"""How much more often a process dies at steps with these words."""
+
+
 class Gate:
     """Named steps of the process at which it may die, or something else may happen.
 
@@ -123,13 +127,7 @@ class Gate:
         if self.on is not None:
             self.on(name)
         # Requests are rarer than commits, and dying beside one is what matters most.
-        times = (
-            15
-            if "DELETE" in name or "waiting" in name
-            else 4
-            if "at Connecteam" in name or "send" in name
-            else 1
-        )
+        times = next((times for word, times in _MORE_OFTEN if word in name), 1)
         chance = self.chance * times
         if chance and self._rng.random() < chance:
             self._story.tell(f"crash {name}")
