@@ -3,12 +3,9 @@
 Nothing connects at import, and nothing here decides anything.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
@@ -24,29 +21,18 @@ from tillbridge.configured import (
     rules_of,
     shares_of,
     target_policies,
-    user_agent,
 )
-from tillbridge.connecteam.auth import ApiKey, ClientCredentials
-from tillbridge.connecteam.client import ConnecteamClient, Headers
-from tillbridge.connecteam.projections import Projections
-from tillbridge.connecteam.setup import Setup
 from tillbridge.correct import Corrector
 from tillbridge.days import epoch_ms, local_date, start_of_day
 from tillbridge.delivery import Delivery
 from tillbridge.errors import CredentialsRefused, TryLater
-from tillbridge.http import Http, Observer, Timeouts, Transport
 from tillbridge.learning import Learner
 from tillbridge.ledger import alarmed, generation, locations, rulebook, targets
 from tillbridge.ledger.locations import Identity
 from tillbridge.ledger.store import Ledger
-from tillbridge.lightspeed import OAuthSettings
-from tillbridge.lightspeed.client import LightspeedClient
-from tillbridge.lightspeed.oauth import Authenticator
-from tillbridge.lightspeed.tokens import TokenFile
 from tillbridge.lock import PostingLock
 from tillbridge.log import get_logger
 from tillbridge.memory import share_one_pool
-from tillbridge.neighbours import account_name
 from tillbridge.policy import DoubtPolicy
 from tillbridge.reader import Reader, Source
 from tillbridge.readings import Readings
@@ -54,181 +40,20 @@ from tillbridge.reconcile.assembly import Means, assemble
 from tillbridge.reconcile.whole_days import Place
 from tillbridge.recording import Recorder
 from tillbridge.replace import Replacer
-from tillbridge.secrets import resolve
 from tillbridge.settle import Settler
+from tillbridge.sides import (
+    NETWORK,
+    Transports,
+    authenticator,
+    connecteam_client,
+    lightspeed_client,
+)
 from tillbridge.stops import UNTIL_RESTART
 from tillbridge.sync import Pass, SyncPlan, Writers
 from tillbridge.watermark import Mark, Watermark
 from tillbridge.windows import Period
 
 _log = get_logger("tillbridge.wiring")
-
-
-@dataclass(frozen=True, slots=True)
-class Transports:
-    """A test's own transports instead of the network."""
-
-    lightspeed: Transport | None = None
-    token: Transport | None = None
-    connecteam: Transport | None = None
-
-
-def token_path(ledger_path: Path) -> Path:
-    """The token file: beside the ledger, but never part of its backups."""
-    return ledger_path.with_name("lightspeed-token.json")
-
-
-def sign_in_pool(
-    config: Config, transport: Transport | None = None, observer: Observer | None = None
-) -> Http:
-    """Connections to the host of Lightspeed's sign-in."""
-    section = config.lightspeed
-    return Http(
-        section.addresses.token_url,
-        timeouts=Timeouts(min(10.0, section.timeout), section.timeout),
-        max_connections=1,
-        user_agent=user_agent(config.name),
-        transport=transport,
-        observer=observer,
-    )
-
-
-def authenticator(
-    config: Config,
-    ledger_path: Path,
-    environ: Mapping[str, str],
-    clock: Clock,
-    transport: Transport | None = None,
-    observer: Observer | None = None,
-) -> Authenticator:
-    """Lightspeed's sign-in."""
-    section = config.lightspeed
-    secret = resolve(section.client_secret, environ, where="lightspeed.client_secret")
-    http = sign_in_pool(config, transport, observer)
-    settings = OAuthSettings(
-        section.auth,
-        section.addresses.token_url,
-        section.client_id,
-        secret.reveal(),
-        section.redirect_uri or "",
-    )
-    return Authenticator(http, settings, TokenFile(token_path(ledger_path)), clock)
-
-
-@dataclass(frozen=True, slots=True)
-class ConnecteamSide:
-    """Connecteam's side: for work, and for setting up."""
-
-    client: ConnecteamClient
-    setup: Setup
-    projections: Projections
-    headers: Headers
-
-
-def connecteam_side(
-    config: Config,
-    environ: Mapping[str, str],
-    clock: Clock,
-    transport: Transport | None = None,
-    observer: Observer | None = None,
-) -> ConnecteamSide:
-    """Connecteam's side, with one sign-in for all of it."""
-    section = config.connecteam
-    http = Http(
-        section.address,
-        timeouts=Timeouts(section.connect_timeout, section.timeout),
-        max_connections=8,
-        user_agent=user_agent(config.name),
-        transport=transport,
-        observer=observer,
-    )
-    headers = _connecteam_headers(config, environ, http, clock)
-    return ConnecteamSide(
-        ConnecteamClient(http, headers),
-        Setup(http, headers),
-        Projections(http, headers),
-        headers,
-    )
-
-
-def connecteam_client(
-    config: Config,
-    environ: Mapping[str, str],
-    clock: Clock,
-    transport: Transport | None = None,
-) -> ConnecteamClient:
-    """Connecteam's side, for work."""
-    return connecteam_side(config, environ, clock, transport).client
-
-
-def _connecteam_headers(
-    config: Config, environ: Mapping[str, str], http: Http, clock: Clock
-) -> Headers:
-    section = config.connecteam
-    if section.api_key is not None:
-        key = resolve(section.api_key, environ, where="connecteam.api_key")
-        return ApiKey(key.reveal())
-    assert section.client_id is not None
-    assert section.client_secret is not None
-    secret = resolve(section.client_secret, environ, where="connecteam.client_secret")
-    return ClientCredentials(http, section.client_id, secret.reveal(), clock)
-
-
-def connecteam_account(config: Config, environ: Mapping[str, str]) -> str:
-    """The account that is posted to, by a name that gives nothing of its key away.
-
-    Raises:
-        ConfigError: the key is missing.
-    """
-    section = config.connecteam
-    if section.api_key is None:
-        return account_name(section.address, section.client_id or "")
-    key = resolve(section.api_key, environ, where="connecteam.api_key")
-    return account_name(section.address, key.reveal())
-
-
-def lightspeed_client(
-    config: Config,
-    ledger_path: Path,
-    environ: Mapping[str, str],
-    clock: Clock,
-    transports: Transports = Transports(),
-    tokens: Authenticator | None = None,
-) -> LightspeedClient:
-    """Lightspeed's side; with this sign-in, or one of its own."""
-    section = config.lightspeed
-    tokens = tokens or authenticator(config, ledger_path, environ, clock, transports.token)
-    http = Http(
-        section.addresses.api_url,
-        timeouts=Timeouts(min(10.0, section.timeout), section.timeout),
-        max_connections=section.max_concurrency,
-        user_agent=user_agent(config.name),
-        transport=transports.lightspeed,
-    )
-    return LightspeedClient(
-        http, tokens, clock, random.Random(), max_in_flight=section.max_concurrency
-    )
-
-
-def lightspeed_looks_once(
-    config: Config,
-    ledger_path: Path,
-    environ: Mapping[str, str],
-    clock: Clock,
-    observer: Observer,
-    sign_in_observer: Observer,
-) -> LightspeedClient:
-    """Lightspeed's side for a check: each read is tried once, and each exchange is counted."""
-    section = config.lightspeed
-    http = Http(
-        section.addresses.api_url,
-        timeouts=Timeouts(min(10.0, section.timeout), section.timeout),
-        max_connections=1,
-        user_agent=user_agent(config.name),
-        observer=observer,
-    )
-    tokens = authenticator(config, ledger_path, environ, clock, observer=sign_in_observer)
-    return LightspeedClient(http, tokens, clock, random.Random(), most_tries=1)
 
 
 class Bridge:
@@ -255,7 +80,7 @@ class Bridge:
         environ: Mapping[str, str],
         clock: Clock,
         *,
-        transports: Transports = Transports(),
+        transports: Transports = NETWORK,
         executor: Executor | None = None,
     ) -> None:
         self.config = config

@@ -21,8 +21,9 @@ from tillbridge.config import Config
 from tillbridge.ledger import store
 from tillbridge.ledger.store import DiskTrouble, Ledger
 from tillbridge.lock import PostingLock
+from tillbridge.sides import Transports
 from tillbridge.sync import PassReport
-from tillbridge.wiring import Bridge, Transports
+from tillbridge.wiring import Bridge
 
 SCRATCH = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where ledgers live for a second or two; memory, where there is some."""

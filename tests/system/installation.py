@@ -21,7 +21,7 @@ from tillbridge.lightspeed.oauth import Authenticator
 from tillbridge.lightspeed.tokens import TokenFile
 from tillbridge.sandbox import Sandbox, config_toml
 from tillbridge.secrets import resolve
-from tillbridge.wiring import token_path
+from tillbridge.sides import token_path
 
 COMMAND = [sys.executable, "-m", "tillbridge"]
 TRACE = "Traceback (most recent call last)"

@@ -21,7 +21,7 @@ from system.installation import TRACE, Done, Installation, until
 from tillbridge.__main__ import main
 from tillbridge.cli import places
 from tillbridge.lightspeed.tokens import TokenFile, TokenState
-from tillbridge.wiring import token_path
+from tillbridge.sides import token_path
 
 MARK = "PLANTED"
 # Awkward on purpose: quotes, spaces, and all that addresses, JSON and HTML write differently.

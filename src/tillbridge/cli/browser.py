@@ -21,7 +21,7 @@ from tillbridge.lightspeed.signing_in import (
     read_answer,
     used_code,
 )
-from tillbridge.wiring import sign_in_pool
+from tillbridge.sides import sign_in_pool
 
 _MOST_PASTES = 3
 

@@ -26,7 +26,7 @@ from tillbridge.ledger import daily, targets
 from tillbridge.ledger.store import Ledger
 from tillbridge.matching import Place
 from tillbridge.policy import FIRST_PATIENCE_S, TargetPolicy
-from tillbridge.wiring import connecteam_side
+from tillbridge.sides import connecteam_side
 
 _KEY = "Connecteam: key"
 _QUOTA = "Connecteam: quota"

@@ -14,7 +14,7 @@ from tillbridge.lightspeed import LightspeedClient, NotOperationalBefore, TokenF
 from tillbridge.lightspeed.signing_in import READ_SCOPE
 from tillbridge.lightspeed.token_status import status_of
 from tillbridge.matching import Place
-from tillbridge.wiring import lightspeed_looks_once, token_path
+from tillbridge.sides import lightspeed_looks_once, token_path
 
 _SIGN_IN = "Lightspeed: sign-in"
 _RIGHT = "Lightspeed: reading sales"

@@ -10,7 +10,7 @@ from tillbridge.health import judge
 from tillbridge.ledger.store import Ledger
 from tillbridge.log import get_logger
 from tillbridge.neighbours import AccountName
-from tillbridge.wiring import token_path
+from tillbridge.sides import token_path
 
 _log = get_logger("tillbridge.checkup")
 

@@ -24,7 +24,7 @@ from tillbridge.mapper import Rules
 from tillbridge.money import minor_digits, minor_text
 from tillbridge.record import record_of
 from tillbridge.sale import Quarantined, Sale, Skipped, Transaction
-from tillbridge.wiring import lightspeed_client
+from tillbridge.sides import lightspeed_client
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 

@@ -17,7 +17,7 @@ from tillbridge.forecast import Forecaster
 from tillbridge.forecast_file import Amounts, Target, parse
 from tillbridge.ledger.store import Ledger
 from tillbridge.money import minor_digits, minor_text, to_minor
-from tillbridge.wiring import connecteam_side
+from tillbridge.sides import connecteam_side
 
 _SHOWN_DAYS = 14
 """Days that are shown where no file is given, from today on."""

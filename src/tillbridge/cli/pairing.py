@@ -18,7 +18,7 @@ from tillbridge.cli.sides import connecteam_places, lightspeed_places
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
 from tillbridge.matching import Match, Place, match
-from tillbridge.wiring import connecteam_client, lightspeed_client
+from tillbridge.sides import connecteam_client, lightspeed_client
 
 Ask = Callable[[str], str]
 """Shows a question and gives the line that a person types; empty where nobody does."""

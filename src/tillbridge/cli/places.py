@@ -12,7 +12,7 @@ from tillbridge.config import Config
 from tillbridge.connecteam.setup import AnswerLost
 from tillbridge.errors import TillbridgeError, TryLater, UsageError
 from tillbridge.matching import Place, same_name
-from tillbridge.wiring import ConnecteamSide, connecteam_client, connecteam_side, lightspeed_client
+from tillbridge.sides import ConnecteamSide, connecteam_client, connecteam_side, lightspeed_client
 
 _LONGEST_NAME = 200
 

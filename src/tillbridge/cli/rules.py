@@ -27,8 +27,9 @@ from tillbridge.money import minor_digits, minor_text
 from tillbridge.reader import Reader, Source
 from tillbridge.revise import STUCK, DayChange, Plan, Reviser, mapped_by_others
 from tillbridge.revise import Kind as Change
+from tillbridge.sides import lightspeed_client
 from tillbridge.windows import Period
-from tillbridge.wiring import Bridge, lightspeed_client
+from tillbridge.wiring import Bridge
 
 Days = tuple[date | None, date | None]
 

@@ -21,9 +21,10 @@ from tillbridge.lock import PostingLock
 from tillbridge.log import get_logger
 from tillbridge.neighbours import AccountName
 from tillbridge.scheduler import Service, status_line
+from tillbridge.sides import connecteam_account
 from tillbridge.sync import PassReport
 from tillbridge.watch import Watch
-from tillbridge.wiring import Bridge, connecteam_account
+from tillbridge.wiring import Bridge
 
 _log = get_logger("tillbridge.cli")
 

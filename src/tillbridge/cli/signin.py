@@ -12,7 +12,7 @@ from tillbridge.config import Config
 from tillbridge.errors import TillbridgeError, UsageError
 from tillbridge.lightspeed import TokenFile, TokenStatus
 from tillbridge.lightspeed.token_status import status_of
-from tillbridge.wiring import authenticator, lightspeed_client, token_path
+from tillbridge.sides import authenticator, lightspeed_client, token_path
 
 
 def authorize(
