@@ -98,7 +98,8 @@ def test_years_are_read_in_windows_that_lightspeed_allows(tmp_path: Path):
         done = home.call("backfill", "--from", first, "--json")
         assert done.code == 0, done.err
         assert done.json["posted"] == 2
-    assert len(vendors.window) == 3  # no window is longer than a year: the vendor asserts it
+    # Weeks of their own; no window is longer than a year, the vendor asserts it.
+    assert len(vendors.window) > 800 / 7
 
 
 @pytest.mark.parametrize("auth", ["v1", "v2"])
