@@ -133,7 +133,7 @@ class Service:
             try:
                 read(must_end)
             except TillbridgeError as error:
-                _log.warning("pass_failed", reason=error.message, remedy=error.remedy)
+                _log.error("pass_failed", reason=error.message, remedy=error.remedy)
             except Exception:  # noqa: BLE001  # a bug in reading must not keep from waiting
                 _log.exception("pass_failed_unexpectedly")
             ended.wait(max(_LEAST_PAUSE_S, self._poll_every_s))
