@@ -14,8 +14,17 @@ from system.conftest import Made
 from system.installation import COMMAND, environment, run
 
 # Typer itself loads pydantic and the name of rich.
-HEAVY = ("httpx", "sqlalchemy", "apscheduler", "alembic", "starlette", "uvicorn", "rich.console",
-         "cryptography", "http.server")
+HEAVY = (
+    "httpx",
+    "sqlalchemy",
+    "apscheduler",
+    "alembic",
+    "starlette",
+    "uvicorn",
+    "rich.console",
+    "cryptography",
+    "http.server",
+)
 COMMANDS = (
     "", "run", "once", "backfill", "status", "authorize", "explain", "settle", "sandbox", "demo",
     "locations", "locations list", "locations match", "locations create", "check", "init",

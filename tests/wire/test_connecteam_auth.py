@@ -66,7 +66,9 @@ def test_a_token_that_is_turned_away_is_renewed_once_and_the_read_tried_once_mor
     assert asked(served) == 3
 
 
-def test_an_app_that_may_not_read_is_asked_for_once_a_request_and_no_more(side: Callable[..., Side]):
+def test_an_app_that_may_not_read_is_asked_for_once_a_request_and_no_more(
+    side: Callable[..., Side],
+):
     served, client, _ = side(connecteam_scopes=("sales_data.write", "sales_data.delete"))
     day = served.day
     for _ in range(2):

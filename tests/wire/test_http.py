@@ -106,7 +106,9 @@ def test_no_parameters_leave_a_query_that_stands_in_the_path(params):
 
 def test_an_address_beyond_all_length_is_never_asked_for():
     shown = Door().exchange("GET", "/x", params={"nextPageToken": "t" * 100_000})
-    assert shown == NoAnswer(True, "the address cannot be asked for (URL component 'query' too long)")
+    assert shown == NoAnswer(
+        True, "the address cannot be asked for (URL component 'query' too long)"
+    )
 
 
 def test_parameters_are_encoded_and_may_repeat():
