@@ -1,5 +1,7 @@
 """Situations that no seed is sure to reach, made by hand from a themed world."""
 
+import pytest
+
 from simulation.accidents import Accidents
 from simulation.harness import run_seed
 from simulation.themes import seeds_of
@@ -24,9 +26,11 @@ def test_what_only_waits_for_quota_is_not_held(monkeypatch):
 
     monkeypatch.setattr(Account, "left_today", little_left)
     monkeypatch.setattr(Replacer, "_refusal", noted)
-    assert run_seed(seeds_of("windows", 1)[0]).failure is None
-    assert NOT_TODAY in answers
-    assert None in answers
+    for seed in seeds_of("windows", 8):  # some come to their window after the quota is back
+        assert run_seed(seed).failure is None
+        if {NOT_TODAY, None} <= set(answers):
+            return
+    pytest.fail(f"no window waited for the quota: {answers}")
 
 
 def test_a_doubt_whose_base_is_gone_is_held_and_keeps_no_other_location_back(monkeypatch):

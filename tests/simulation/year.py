@@ -19,7 +19,7 @@ from sqlalchemy import select
 from simulation.process import Process, new_ledger
 from simulation.world import Crash, Gate, Story, VirtualClock
 from simulation.year_vendors import Connecteam, Lightspeed, trade
-from tillbridge import wiring
+from tillbridge import sides
 from tillbridge.announce import Habits
 from tillbridge.config import parse
 from tillbridge.configured import retention_of, watched_of
@@ -166,7 +166,7 @@ class Year:
 
     def _look_after(self, process: Process, *, good: bool) -> None:
         """As cli/service does it; the disk of the machine that runs this is not looked at."""
-        tokens = wiring.token_path(self.path)
+        tokens = sides.token_path(self.path)
         watched = watched_of(self.config, tokens)
         try:
             figures = take(process.ledger, self.clock, watched, shares_account=False)
@@ -209,7 +209,7 @@ class Year:
         self.clock.reboot()
 
     def sign_in(self) -> None:
-        sign_in = wiring.authenticator(self.config, self.path, {}, self.clock, self.lightspeed)
+        sign_in = sides.authenticator(self.config, self.path, {}, self.clock, self.lightspeed)
         sign_in.import_refresh_token(self.lightspeed.sign_in())
 
     def upgrade(self) -> None:
