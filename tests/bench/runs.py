@@ -139,6 +139,11 @@ class Home:
             if done.returncode:
                 raise BenchError(f"no sign-in: {done.stderr.decode()}")
 
+    def _limits(self) -> str:
+        """Without limits there are no headers either, and the configuration has to say so."""
+        free = not self.vendor.facts["limited"]
+        return "minute_limit = 1000000\nday_limit = 1000000" if free else ""
+
     def write(self) -> None:
         tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
         path = self.folder / "config.toml"
@@ -153,6 +158,7 @@ client_secret = "bench-secret"
 [connecteam]
 base_url = "{self.vendor.url}"
 api_key = "bench-key"
+{self._limits()}
 {self.more.get("connecteam", "")}
 [ledger]
 path = "{self.folder / "state" / "ledger.db"}"

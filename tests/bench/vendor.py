@@ -238,6 +238,7 @@ async def serve(options: dict[str, Any]) -> None:
         "url": f"http://127.0.0.1:{port}",
         "first_day": datetime.fromtimestamp(vendors.shop.start_ms / 1000, UTC).date().isoformat(),
         "from": vendors.shop.start_ms,
+        "limited": bool(options.get("minute") or options.get("day")),
         "page_kb": round(len(vendors.page({"from": ["2000-01-01T00:00:00Z"],
                                            "to": ["2100-01-01T00:00:00Z"],
                                            "pageSize": ["100"]})) / 1000),
