@@ -10,8 +10,8 @@ from simulation.coverage import BRANCHES, FAULTS
 from simulation.regressions import REGRESSIONS
 from simulation.themes import THEMES, name_of, seeds_of
 
-CI_SEEDS = 140
-CI_THEMED = 8
+CI_SEEDS = 92
+CI_THEMED = 7
 SEEDS = int(os.environ.get("SEEDS", str(CI_SEEDS)))
 FIRST = int(os.environ.get("FIRST_SEED", "1"))
 _RANDOM = range(FIRST, FIRST + SEEDS)
