@@ -96,18 +96,18 @@ def _is_read(home: Installation) -> bool:
     return bool(cursors) and all(row[0] is not None for row in cursors)
 
 
-def _passed(home: Installation, since: int) -> bool:
-    """Whether a pass has ended since the log was this long."""
-    return b'"pass_done"' in (home.folder / "service.log").read_bytes()[since:]
+def _listens(home: Installation, since: int) -> bool:
+    """Whether a service has started since the log was this long; it minds signals before that."""
+    return b'"service_started"' in (home.folder / "service.log").read_bytes()[since:]
 
 
 def _live_until_equal(home: Installation, served: Sandbox, seed: int) -> None:
     process = _start(home)
     started = (home.folder / "service.log").stat().st_size
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         # All may be there already; the end must not come before it can be heard.
-        while not _passed(home, started):
+        while not _listens(home, started):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         while time.monotonic() < deadline and not _equal(served):
