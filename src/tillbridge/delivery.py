@@ -37,8 +37,9 @@ MAX_COMMIT_TO_SEND_S = 5.0
 _MAX_STALE = 20
 """Plans that other processes may spoil before a delivery leaves the rest to the next."""
 
-_MAX_DOUBTS = 2
-"""Unclear answers after which a delivery leaves Connecteam alone until the next."""
+
+class _QuotaUsed(Exception):
+    """The gate lets no request of this purpose through now; nothing was written."""
 
 
 @dataclass(slots=True)
@@ -188,13 +189,14 @@ class Delivery:
                 return
             if not all(self._may_join(part, run.under_way) for part in batch.parts):
                 continue
-            wait_s = self._account.wait_s(_purpose(batch))
-            if wait_s > 0:
-                # The plan has live sales first: if this one must wait, so must all after it.
-                run.done.quota_wait_s, run.done.halted = wait_s, True
-                return
             run.queue.remove(batch)
-            flight = self._commit_intent(batch)
+            try:
+                flight = self._commit_intent(batch)
+            except _QuotaUsed:
+                # The plan has live sales first: if this one must wait, so must all after it.
+                run.done.quota_wait_s = self._account.wait_s(_purpose(batch))
+                run.done.halted = True
+                return
             if flight is None:
                 run.queue.clear()
                 run.stale += 1
@@ -220,6 +222,8 @@ class Delivery:
         now = self._account.moment()
         try:
             with self._ledger.commit() as commit:
+                if not self._account.take(commit, _purpose(batch)):
+                    raise _QuotaUsed
                 alone = {key for key in batch.location_ids if not self._policies[key].may_replace}
                 started = parts.begin(commit, batch, now, alone=alone)
                 for part in batch.parts:
@@ -227,7 +231,6 @@ class Delivery:
                     if part.currency != self._policies[part.location_id].currency:
                         # Connecteam adds up what is not one currency; such a total proves nothing.
                         targets.set_values(commit, part.location_id, totals_differ=True)
-                self._account.spend(commit)
         except PlanStale:
             return None
         except BrokenInvariant as error:

@@ -6,7 +6,6 @@ over restarts of the program; after a reboot they begin anew.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from sqlalchemy import Connection
 
@@ -15,8 +14,7 @@ from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.connecteam.quota import Purpose
 from tillbridge.doubt import Decided, Doubt, Hold, ReadLater, ReplaceWindow, Situation, Verdict
-from tillbridge.errors import UsageError
-from tillbridge.ledger import parts, removals, sales, targets, verdicts
+from tillbridge.ledger import parts, removals, targets, verdicts
 from tillbridge.ledger.parts import Moment, PartRow
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import TargetRow
@@ -31,14 +29,6 @@ _log = get_logger("tillbridge.settle")
 
 _NOT_NOW_S = 900.0
 """Until another look, where a window is to be replaced and the day's quota is used up."""
-
-
-class Word(Enum):
-    """What a person says of a doubt."""
-
-    LANDED = "landed"
-    NOT_LANDED = "not_landed"
-    REPLACE = "replace"
 
 
 @dataclass(slots=True)
@@ -181,21 +171,8 @@ class Settler:
     def _situation(
         self, row: TargetRow, open_parts: Sequence[PartRow], now: Moment, change: int | None
     ) -> Situation:
-        earlier = None
-        if row.verdict is not None and row.boot_id == now.boot_id:
-            earlier = Verdict(row.verdict, now.boot_s - row.verdict_boot_s)
-        return Situation(
-            change=change,
-            acknowledged=row.acknowledged,
-            doubts=tuple(
-                Doubt(item.id, item.total, now.boot_s - item.ended_boot_s) for item in open_parts
-            ),
-            quiet=quiet_of(row, now),
-            patience=self._doubts.patience(row.lag_worst_s, row.lag_count),
-            may_replace=self._policies[row.connecteam_id].may_replace,
-            totals_prove=not row.totals_differ,
-            earlier=earlier,
-        )
+        policy = self._policies[row.connecteam_id]
+        return situation_of(row, open_parts, now, change, policy, self._doubts)
 
     def _apply(
         self,
@@ -302,89 +279,40 @@ class Settler:
         self._look_at_boot_s[key] = self._account.moment().boot_s + after_s
         _sooner(done, after_s)
 
-    def settle_by_hand(self, part_id: int, word: Word, reason: str) -> None:
-        """A person decides a held part, or a doubt that no request can change any more.
 
-        Args:
-            part_id: as `doubts list` shows it.
-            word: what became of it, or that its window is to be replaced.
-            reason: kept with the part.
+def situation_of(
+    row: TargetRow,
+    open_parts: Sequence[PartRow],
+    now: Moment,
+    change: int | None,
+    policy: TargetPolicy,
+    doubts: DoubtPolicy,
+) -> Situation:
+    """What the ledger knows of a location with parts in doubt, in the words of `doubt`.
 
-        Raises:
-            UsageError: no such doubt, no reason, not allowed, or the request may still act.
-        """
-        if not reason.strip():
-            raise UsageError("A reason is needed.", "Say how you know, with --reason TEXT.")
-        now = self._account.moment()
-        with self._ledger.commit() as commit:
-            row = parts.find(commit, part_id)
-            if row is None or row.state not in (PartState.HELD, PartState.DOUBT):
-                raise UsageError(
-                    f"There is no open doubt {part_id}.", "See `tillbridge doubts list`."
-                )
-            self._refuse_before_final(commit, row, now)
-            parts.note_person(commit, part_id, reason)
-            if word is Word.LANDED:
-                verdicts.landed(commit, row, now, by="person", person_reason=reason)
-            elif word is Word.NOT_LANDED:
-                verdicts.not_landed(commit, row, now, by="person", person_reason=reason)
-        if word is Word.REPLACE:
-            refusal = self._replacer.want_parts(row.connecteam_id, [row], reason, by_person=True)
-            if refusal is not None:
-                raise UsageError(f"The window cannot be replaced: {refusal}.")
-        self._alarms.resolve(f"held:{part_id}")
-
-    def settle_stop(self, name: str, word: Word, reason: str, last_request_ms: int | None) -> int:
-        """A person ends a stop, at every location where it stands.
-
-        Args:
-            name: of the stop.
-            word: LANDED: what waits there and had closed before the last request ever sent is in
-                Connecteam already. NOT_LANDED: it is not, and the totals are right as they are.
-            reason: kept with the event.
-            last_request_ms: when that request was; None if nothing remembers it, and then the
-                moment of the stop counts.
-
-        Returns:
-            How many sales now count as posted.
-
-        Raises:
-            UsageError: no such stop, no reason, or a word that does not fit.
-        """
-        if not reason.strip():
-            raise UsageError("A reason is needed.", "Say how you know, with --reason TEXT.")
-        if word is Word.REPLACE:
-            raise UsageError("A stop is ended with --landed or --not-landed.")
-        now = self._account.moment()
-        posted = 0
-        with self._ledger.commit() as commit:
-            stopped = [row for row in targets.every(commit) if row.stop == name]
-            if not stopped:
-                raise UsageError(f"Nothing is stopped for {name!r}.", "See `tillbridge status`.")
-            for row in stopped:
-                if word is Word.LANDED:
-                    until_ms = last_request_ms or row.stop_ms
-                    posted += sales.post_waiting(commit, row.connecteam_id, until_ms)
-                for doubtful in parts.open_parts(commit, row.connecteam_id):
-                    if doubtful.state == PartState.DOUBT:
-                        verdicts.hold(commit, doubtful, now, "posting had been stopped meanwhile")
-                targets.clear_stop(commit, row.connecteam_id, f"a person: {reason}", now)
-                # Only a new base knows what is there; the next process takes it.
-                targets.set_values(commit, row.connecteam_id, base_id=None)
-        return posted
-
-    def _refuse_before_final(self, commit: Connection, row: PartRow, now: Moment) -> None:
-        if row.state == PartState.HELD:
-            return  # it was final when it was held
-        target = targets.get(commit, row.connecteam_id)
-        assert target is not None
-        wait_s = doubt.final_in(self._situation(target, [row], now, None))
-        if wait_s > 0:
-            raise UsageError(
-                f"The request of doubt {row.id} may still be carried out.",
-                f"Decide in {round(wait_s / 60) + 1} minutes; until then tillbridge may settle it "
-                "by itself.",
-            )
+    Args:
+        row: the location.
+        open_parts: its parts in doubt.
+        now: in both times.
+        change: what a reading differs from the base by, minor units; None before there is one.
+        policy: of the location.
+        doubts: T and L.
+    """
+    earlier = None
+    if row.verdict is not None and row.boot_id == now.boot_id:
+        earlier = Verdict(row.verdict, now.boot_s - row.verdict_boot_s)
+    return Situation(
+        change=change,
+        acknowledged=row.acknowledged,
+        doubts=tuple(
+            Doubt(item.id, item.total, now.boot_s - item.ended_boot_s) for item in open_parts
+        ),
+        quiet=quiet_of(row, now),
+        patience=doubts.patience(row.lag_worst_s, row.lag_count),
+        may_replace=policy.may_replace,
+        totals_prove=not row.totals_differ,
+        earlier=earlier,
+    )
 
 
 def _may_explain(rows: Sequence[PartRow], amount: int) -> bool:

@@ -11,6 +11,7 @@ from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.backfill import Backfill, History
 from tillbridge.bases import Bases
+from tillbridge.by_hand import ByHand
 from tillbridge.clock import Clock
 from tillbridge.config import Config, Location
 from tillbridge.configured import (
@@ -87,10 +88,7 @@ class Bridge:
         self.ledger = ledger
         self.lock = lock
         self.clock = clock
-        with ledger.view() as view:
-            book = alarmed.load(view).values()
-        # What stood when the last process ended is not said again by this one.
-        self.alarms = Alarms(entry.alarm for entry in book if entry.gone is None)
+        self.alarms = _standing(ledger)
         share_one_pool()
         self._executor = executor or ThreadPoolExecutor(
             config.lightspeed.max_concurrency + 4, thread_name_prefix="request"
@@ -107,11 +105,17 @@ class Bridge:
         client = connecteam_client(config, environ, clock, transports.connecteam)
         self.account = Account(ledger, client, clock, shares_of(config))
         self._tokens = authenticator(config, ledger.path, environ, clock, transports.token)
-        pages = lightspeed_client(config, ledger.path, environ, clock, transports, self._tokens)
-        self.pages = pages
-        self._reader = Reader(
-            ledger, pages, clock, self._executor, config.lightspeed.max_concurrency
+        self.pages = lightspeed_client(
+            config, ledger.path, environ, clock, transports, self._tokens
         )
+        self._reader = Reader(
+            ledger, self.pages, clock, self._executor, config.lightspeed.max_concurrency
+        )
+        self._put_together()
+
+    def _put_together(self) -> None:
+        """Make what writes: everything behind the account and the readings."""
+        config, ledger = self.config, self.ledger
         patience = config.doubt.patience
         doubts = DoubtPolicy(config.doubt.wait, None if patience == "auto" else patience)
         currencies = {key: policy.currency for key, policy in self.policies.items()}
@@ -123,25 +127,14 @@ class Bridge:
         self.settler = Settler(
             ledger, self.account, readings, self.policies, doubts, replacer, self.alarms
         )
-        batch_age = config.sync.max_batch_age
+        self.by_hand = ByHand(ledger, self.account, self.policies, doubts, replacer, self.alarms)
         recorder = Recorder(ledger, self.account, self.policies, self.alarms)
-        self.delivery = Delivery(
-            ledger,
-            self.account,
-            bases,
-            recorder,
-            self.policies,
-            clock,
-            self._executor,
-            4,
-            None if batch_age == "auto" else batch_age,
-            self._note_intent,
-        )
+        self.delivery = self._make_delivery(bases, recorder)
         learner = Learner(ledger, self.account, readings, self.policies)
         places = [Place(self.sources[p.name], bounds_of(p)) for p in config.locations if p.enabled]
         self.keeping = assemble(
-            Means(ledger, self.account, readings, pages, clock, self.alarms, self._executor,
-                  config.lightspeed.max_concurrency, corrector, replacer, bases),
+            Means(ledger, self.account, readings, self.pages, self.clock, self.alarms,
+                  self._executor, config.lightspeed.max_concurrency, corrector, replacer, bases),
             self.policies,
             places,
             doubts,
@@ -151,6 +144,21 @@ class Bridge:
             self.settler, recorder, replacer, corrector, bases, self.delivery, learner,
             self.keeping.repairer,
         )  # fmt: skip
+
+    def _make_delivery(self, bases: Bases, recorder: Recorder) -> Delivery:
+        batch_age = self.config.sync.max_batch_age
+        return Delivery(
+            self.ledger,
+            self.account,
+            bases,
+            recorder,
+            self.policies,
+            self.clock,
+            self._executor,
+            4,
+            None if batch_age == "auto" else batch_age,
+            self._note_intent,
+        )
 
     def _register(self) -> dict[str, Source]:
         """Make the ledger know the locations; by name."""
@@ -267,6 +275,13 @@ class Bridge:
         if self._poster is not None:
             self._poster.shutdown(wait=True)
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _standing(ledger: Ledger) -> Alarms:
+    """What stood when the last process ended is not said again by this one."""
+    with ledger.view() as view:
+        book = alarmed.load(view).values()
+    return Alarms(entry.alarm for entry in book if entry.gone is None)
 
 
 def _days_of(place: Location, first: date, last: date | None, now: datetime) -> Period:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from reconcile.world import world
+from tillbridge.by_hand import Word
 from tillbridge.reconcile.causes import CauseName
-from tillbridge.settle import Word
 
 
 def test_a_day_that_is_right_has_nothing_to_explain(tmp_path: Path):
@@ -245,7 +245,7 @@ def test_a_sale_that_vanished_goes_for_good_by_a_persons_word(tmp_path: Path):
         here.compare()
         (part_id,) = here.query("select id from part where state = 'held'")[0]
         here.sandbox.delete_at_connecteam(transaction)
-        here.bridge.settler.settle_by_hand(part_id, Word.NOT_LANDED, "deleted by hand")
+        here.bridge.by_hand.settle(part_id, Word.NOT_LANDED, "deleted by hand")
         here.run()
         assert here.query("select state from sale where reference = :r", r=reference) == [
             ("removed",)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from simulation.plan import LAG_S, WAIT_S, Target
 from simulation.trade import Value
 from simulation.world import Crash, Gate
+from tillbridge.by_hand import Word
 from tillbridge.errors import TillbridgeError
-from tillbridge.settle import Word
 
 if TYPE_CHECKING:
     from simulation.harness import Simulation
@@ -138,9 +138,7 @@ class Accidents:
             return
         if "old_ledger" in stops.values():
             # The generation was raised by the old copy too, so only a person can tell.
-            sim.process.bridge.settler.settle_stop(
-                "old_ledger", Word.NOT_LANDED, "the newest", None
-            )
+            sim.process.bridge.by_hand.end_stop("old_ledger", Word.NOT_LANDED, "the newest", None)
             sim.story.reach("a person says that the ledger is the newest")
         if "applied_late" in stops.values() or sim.shelf.pardoned:
             self._delete_second_copies()
@@ -151,7 +149,7 @@ class Accidents:
                 for row in sim.shelf.rows.values()
             )
             if not foreign:
-                sim.process.bridge.settler.settle_stop(
+                sim.process.bridge.by_hand.end_stop(
                     "unexplained", Word.NOT_LANDED, "my doing", None
                 )
                 sim.story.reach("a person ends a stop")

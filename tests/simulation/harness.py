@@ -22,10 +22,10 @@ from simulation.themes import plan_of
 from simulation.trade import make_sales
 from simulation.world import UTC_START, Crash, Gate, Story, VirtualClock, WrongError
 from tillbridge import wiring
+from tillbridge.by_hand import Word
 from tillbridge.config import parse
 from tillbridge.errors import TillbridgeError
 from tillbridge.ledger.schema import sale
-from tillbridge.settle import Word
 
 LOOK_AGAIN_S = 900.0
 """How often the bridge looks whether a stop is over."""
@@ -303,7 +303,7 @@ class Simulation:
     def _say(self, row: Any, word: Word) -> None:
         assert self.process is not None
         try:
-            self.process.bridge.settler.settle_by_hand(row.id, word, "looked")
+            self.process.bridge.by_hand.settle(row.id, word, "looked")
         except (Crash, TillbridgeError):
             return
         self.story.reach(f"a person decides: {word.value}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from tillbridge.by_hand import Word
 from tillbridge.cli.options import Common, print_json, say
 from tillbridge.cli.state import open_ledger
 from tillbridge.clock import SystemClock
@@ -16,7 +17,6 @@ from tillbridge.ledger import attention
 from tillbridge.ledger import status as ledger_status
 from tillbridge.lock import PostingLock
 from tillbridge.money import minor_digits, minor_text
-from tillbridge.settle import Word
 from tillbridge.wiring import Bridge
 
 
@@ -125,10 +125,10 @@ def settle(
     posted = None
     try:
         if doubt.isdecimal():
-            bridge.settler.settle_by_hand(int(doubt), word, reason)
+            bridge.by_hand.settle(int(doubt), word, reason)
             then = _THEN[word]
         else:
-            posted = bridge.settler.settle_stop(
+            posted = bridge.by_hand.end_stop(
                 doubt, word, reason, bridge.watermark.read().wall_ms or None
             )
             then = f"posting goes on; {posted} waiting sales count as posted."

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tillbridge.errors import ConfigError, TillbridgeError, TryLater, UsageError
+from tillbridge.ledger.private_copy import private_copy
 from tillbridge.ledger.store import APPLICATION_ID, HEAD
 
 
@@ -132,15 +133,8 @@ def _number(connection: sqlite3.Connection, query: str) -> int:
 
 
 def _copy(source: Path, target: Path, *, journal: str) -> None:
-    target.unlink(missing_ok=True)
-    os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     try:
-        with (
-            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as there,
-            closing(sqlite3.connect(target)) as here,
-        ):
-            there.backup(here)
-            here.execute(f"PRAGMA journal_mode = {journal}")
+        private_copy(source, target, journal=journal)
     except sqlite3.OperationalError as error:
         target.unlink(missing_ok=True)
         raise TryLater(
@@ -150,8 +144,6 @@ def _copy(source: Path, target: Path, *, journal: str) -> None:
     except sqlite3.DatabaseError as error:
         target.unlink(missing_ok=True)
         raise _unusable(source, f"cannot be read ({error})") from None
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _put_aside(ledger_path: Path, stamp: str) -> Path | None:

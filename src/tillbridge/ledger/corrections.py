@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from tillbridge.ledger import counts, events, parts, removals, sales, targets
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.removals import ASKED_FOR, Found, Purpose, RemovalRow, RemovalState
-from tillbridge.ledger.schema import batch, correction, event, part, sale
+from tillbridge.ledger.schema import correction, event, part, sale
 from tillbridge.record import Record
 from tillbridge.states import UNSENT, PartState, SaleState
 
@@ -227,16 +227,6 @@ def acknowledge_delete(
     fresh = commit.execute(_pending.where(sale.c.id == row.id)).one_or_none()
     if fresh is not None:  # Lightspeed may have taken it back while the delete was under way
         _apply(commit, fresh, now)
-
-
-def acknowledged_ms(view: Connection, part_id: int | None) -> int:
-    """When a part's answer came, wall time; 0 if that is not known."""
-    query = (
-        select(batch.c.ended_ms)
-        .join(part, part.c.batch_id == batch.c.id)
-        .where(part.c.id == part_id)
-    )
-    return int(view.execute(query).scalar_one_or_none() or 0)
 
 
 def hold(commit: Connection, row: CorrectionRow, reason: str, now: Moment) -> int:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DatabaseError
 
 from tillbridge.clock import Clock
 from tillbridge.errors import ConfigError, TillbridgeError, TryLater
+from tillbridge.ledger.private_copy import private_copy
 from tillbridge.ledger.schema import metadata
 
 APPLICATION_ID = 0x74696C6C
@@ -232,16 +233,7 @@ def _keep_copy(path: Path, version: str | None) -> Path:
     copy = path.with_name(f"{path.name}.before-{HEAD}-was-{version}")
     partial = copy.with_name(copy.name + ".partial")
     try:
-        partial.unlink(missing_ok=True)
-        os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
-        source, target = sqlite3.connect(path), sqlite3.connect(partial)
-        try:
-            source.backup(target)
-        finally:
-            target.close()
-            source.close()
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        private_copy(path, partial)
         partial.replace(copy)
     except OSError as error:
         raise _disk_trouble(path, error.strerror or str(error)) from None

@@ -22,9 +22,9 @@ MUTANTS = (
         "send before the intent is committed",
         ("lags",),
         "delivery.py",
-        "            flight = self._commit_intent(batch)\n",
-        "            self._account.client.post([row.transaction for row in batch.rows])\n"
-        "            flight = self._commit_intent(batch)\n",
+        "                flight = self._commit_intent(batch)\n",
+        "                self._account.client.post([row.transaction for row in batch.rows])\n"
+        "                flight = self._commit_intent(batch)\n",
     ),
     Mutant(
         "take a 502 for a refusal",
