@@ -4,7 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tillbridge import log, sale
 from tillbridge.errors import TryLater
@@ -60,13 +63,69 @@ def test_stamps_keep_their_moment_whatever_their_offset_and_fraction():
     moment = datetime(2026, 11, 1, 12, 15, 0, 123000, tzinfo=UTC)
     assert sales[0].closed == moment
     assert sales[1].closed == moment
-    assert sales[2].closed == moment + timedelta(microseconds=456)
+    assert sales[2].closed == moment + timedelta(microseconds=457)  # the nearest
     assert sales[4].closed == datetime(2026, 11, 1, 12, 15, tzinfo=UTC)
 
 
 def test_absent_and_null_read_the_same():
     *_, null, _, empty = decode_page(golden("odd_but_legal.json")).sales
-    assert null._replace(reference=None) == empty
+    assert msgspec.structs.replace(null, reference=None) == empty
+
+
+def _maybe(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    """An object of Lightspeed's; each field may be absent or null, and others may be there."""
+    known = {name: st.none() | values for name, values in fields.items()}
+    return st.fixed_dictionaries({}, optional=known | {"notOurs": st.text() | st.integers()})
+
+
+_texts = st.text(max_size=8)
+_stamps = st.sampled_from(
+    (
+        "2026-11-01T12:15:00.123Z",
+        "2026-11-01t12:15:00z",
+        "2026-11-01 13:15:00.5+01:00",
+        "2026-11-01T12:15:00.99999999Z",
+        "2026-11-01T12:15Z",
+        "2026-11-01T17:45:00+05:30",
+        "2026-11-01T12:15:00.1234567Z",
+        "2026-11-01T12:15:00.123",
+        "20261101T121500Z",
+    )
+)
+_sold = _maybe(
+    accountReference=_texts,
+    accountFiscId=_texts,
+    receiptId=_texts,
+    source=_maybe(initialAccountId=_texts, previousAccountId=_texts),
+    timeOfOpening=_stamps,
+    timeClosed=_stamps,
+    type=_texts,
+    cancelled=st.booleans(),
+    salesLines=st.lists(
+        _maybe(
+            totalNetAmountWithTax=_texts,
+            totalNetAmountWithoutTax=_texts,
+            taxAmount=_texts,
+            serviceCharge=_texts,
+            currency=_texts,
+            accountingGroup=_maybe(accountingGroupId=st.integers(), name=_texts, code=_texts),
+        ),
+        max_size=3,
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(_sold)
+def test_a_sale_reads_the_same_in_good_company_and_beside_a_broken_one(written):
+    # A broken neighbour makes the whole page go the careful way.
+    broken = {"accountReference": "broken", "type": 7, "salesLines": "none"}
+    alone = decode_page(json.dumps({"sales": [written]}).encode())
+    beside = decode_page(json.dumps({"sales": [written, broken]}).encode())
+    assert alone.sales == beside.sales
+    assert [fault.place for fault in alone.broken] == [fault.place for fault in beside.broken][:-1]
+    day = decode_day(json.dumps({"sales": [written]}).encode())
+    assert day.sales == alone.sales
 
 
 def test_the_wire_sale_is_what_the_mapper_reads():

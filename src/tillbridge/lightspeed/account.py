@@ -1,19 +1,84 @@
 """One account of Lightspeed's JSON: the fields that the bridge reads, and nothing else of it.
 
-A sale is decoded into plain dicts inside pydantic's parser, which takes half the time that models
-take, and then becomes a tuple with names. Never here: pages and days (`wire`), a decision about
-money, types or days (the mapper), a float.
+There are two ways to the same `Sale`. The quick one, msgspec's decoder for these classes, takes
+what is written as documented, in a quarter of the time. What it refuses, the careful one looks at,
+field by field: it takes other spellings, and says of what cannot be taken where it is and why.
+Never here: pages and days (`wire`), a decision about money, types or days (the mapper), a float.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
+import msgspec
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from tillbridge.lightspeed.oddities import BrokenSale, explain, kept_fields, readable
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]  # a time without an offset names no moment
+
+
+class AccountingGroup(msgspec.Struct, frozen=True, gc=False, rename={"id": "accountingGroupId"}):
+    id: int | None = None
+    name: str | None = None
+    code: str | None = None
+
+
+class SaleLine(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={
+        "net": "totalNetAmountWithoutTax",
+        "gross": "totalNetAmountWithTax",
+        "tax": "taxAmount",
+        "service_charge": "serviceCharge",
+        "group": "accountingGroup",
+    },
+):
+    """Amounts are decimal strings exactly as Lightspeed wrote them, up to six places."""
+
+    net: str | None = None
+    gross: str | None = None
+    tax: str | None = None
+    service_charge: str | None = None
+    currency: str | None = None
+    group: AccountingGroup | None = None
+
+
+class Source(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Which earlier accounts (by `fisc_id`) this one corrects or continues."""
+
+    initial_account_id: str | None = None
+    previous_account_id: str | None = None
+
+
+class Sale(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={
+        "reference": "accountReference",
+        "fisc_id": "accountFiscId",
+        "receipt_id": "receiptId",
+        "opened": "timeOfOpening",
+        "closed": "timeClosed",
+        "lines": "salesLines",
+    },
+):
+    """One account. A field that is absent or null reads as None."""
+
+    reference: str | None = None
+    fisc_id: str | None = None
+    receipt_id: str | None = None
+    source: Source | None = None
+    opened: Moment | None = None
+    closed: Moment | None = None
+    type: str | None = None
+    cancelled: bool | None = None
+    lines: list[SaleLine] | None = None
 
 
 class _Stamp:
@@ -28,12 +93,20 @@ class _Stamp:
 
 def _moment(text: str) -> datetime:
     try:
+        return _READ_MOMENT.decode(f'"{text}"')
+    except msgspec.DecodeError:
+        pass  # another spelling, perhaps
+    try:
         moment = datetime.fromisoformat(text.upper())
     except ValueError:
         raise PydanticCustomError("datetime_parsing", "not a date and time") from None
     if moment.tzinfo is None:
         raise PydanticCustomError("timezone_aware", "a time without an offset")
     return moment
+
+
+# First as the quick way reads it: the two round what is finer than a microsecond differently.
+_READ_MOMENT = msgspec.json.Decoder(Moment)
 
 
 Stamp = Annotated[datetime, _Stamp()]
@@ -73,44 +146,6 @@ class RawSale(TypedDict, total=False):
     lines: Annotated[list[_RawLine] | None, Field(validation_alias="salesLines")]
 
 
-class AccountingGroup(NamedTuple):
-    id: int | None
-    name: str | None
-    code: str | None
-
-
-class SaleLine(NamedTuple):
-    """Amounts are decimal strings exactly as Lightspeed wrote them, up to six places."""
-
-    net: str | None
-    gross: str | None
-    tax: str | None
-    service_charge: str | None
-    currency: str | None
-    group: AccountingGroup | None
-
-
-class Source(NamedTuple):
-    """Which earlier accounts (by `fisc_id`) this one corrects or continues."""
-
-    initial_account_id: str | None
-    previous_account_id: str | None
-
-
-class Sale(NamedTuple):
-    """One account. A field that is absent or null reads as None."""
-
-    reference: str | None
-    fisc_id: str | None
-    receipt_id: str | None
-    source: Source | None
-    opened: datetime | None
-    closed: datetime | None
-    type: str | None
-    cancelled: bool | None
-    lines: list[SaleLine] | None
-
-
 def sale_of(raw: RawSale) -> Sale:
     source, lines = raw.get("source"), raw.get("lines")
     return Sale(
@@ -138,8 +173,12 @@ def _line(raw: _RawLine) -> SaleLine:
         raw.get("tax"),
         raw.get("service_charge"),
         raw.get("currency"),
-        AccountingGroup(group.get("id"), group.get("name"), group.get("code")) if group else None,
+        None if group is None else _group(group),
     )
+
+
+def _group(raw: _RawGroup) -> AccountingGroup:
+    return AccountingGroup(raw.get("id"), raw.get("name"), raw.get("code"))
 
 
 _PARTS: Mapping[str, type] = {

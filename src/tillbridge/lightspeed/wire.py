@@ -1,8 +1,8 @@
 """Lightspeed's answers: with `account`, the only module that knows their names and shapes.
 
 Shapes name only the fields that the bridge uses; everything else in an answer is skipped inside
-pydantic's parser and never becomes a Python object. A page is decoded in one go from its bytes;
-only if that fails are its sales looked at one by one, so that one bad sale costs nobody but itself.
+the parser and never becomes a Python object. A page is decoded in one go from its bytes; only if
+that fails are its sales looked at one by one, so that one bad sale costs nobody but itself.
 Never here: a decision about money, types or days (the mapper), a request (the client), a float.
 """
 
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from tillbridge.errors import TryLater
-from tillbridge.lightspeed.account import RawSale, Sale, Stamp, one_sale, sale_of
+from tillbridge.lightspeed.account import Moment, Sale, Stamp, one_sale
 from tillbridge.lightspeed.oddities import BrokenSale, explain
 from tillbridge.log import redact
 
@@ -23,13 +24,32 @@ class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class _QuickPage(msgspec.Struct, rename={"next_token": "nextPageToken"}):
+    sales: list[Sale] | None = None
+    next_token: str | None = None
+
+
+class _QuickDay(
+    msgspec.Struct,
+    rename={"next_start_of_day": "nextStartOfDayAsIso8601", "data_complete": "dataComplete"},
+):
+    sales: list[Sale] | None = None
+    next_start_of_day: Moment | None = None
+    data_complete: bool | None = None
+
+
+_QUICK_PAGE = msgspec.json.Decoder(_QuickPage)
+_QUICK_DAY = msgspec.json.Decoder(_QuickDay)
+
+_NOT_QUICK = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the quick decoder says of an answer that needs a careful look, or is none."""
+
+
 class _PageBody(_Wire):
-    sales: list[RawSale] | None = None
     next_token: str | None = Field(None, validation_alias="nextPageToken")
 
 
 class _DayBody(_Wire):
-    sales: list[RawSale] | None = None
     next_start_of_day: Stamp | None = Field(None, validation_alias="nextStartOfDayAsIso8601")
     data_complete: bool | None = Field(None, validation_alias="dataComplete")
 
@@ -105,13 +125,12 @@ def decode_page(body: bytes) -> Page:
         TryLater: the body is no page at all; its message says what it is instead.
     """
     try:
-        page = _PageBody.model_validate_json(body)
-    except ValidationError:
+        page = _QUICK_PAGE.decode(body)
+    except _NOT_QUICK:
         document, sales, broken = _piece_by_piece(body)
         rest = _whole(_PageBody, document)
         return Page(sales, rest.next_token or None, broken)
-    sales = [sale_of(raw) for raw in page.sales or ()]
-    return Page(sales, page.next_token or None, [])
+    return Page(page.sales or [], page.next_token or None, [])
 
 
 def decode_day(body: bytes) -> Day:
@@ -121,13 +140,12 @@ def decode_day(body: bytes) -> Day:
         TryLater: as for `decode_page`.
     """
     try:
-        day = _DayBody.model_validate_json(body)
-    except ValidationError:
+        day = _QUICK_DAY.decode(body)
+    except _NOT_QUICK:
         document, sales, broken = _piece_by_piece(body)
         rest = _whole(_DayBody, document)
         return Day(sales, broken, rest.next_start_of_day, rest.data_complete)
-    sales = [sale_of(raw) for raw in day.sales or ()]
-    return Day(sales, [], day.next_start_of_day, day.data_complete)
+    return Day(day.sales or [], [], day.next_start_of_day, day.data_complete)
 
 
 def decode_businesses(body: bytes) -> BusinessesPage:
