@@ -15,6 +15,7 @@ from typing import (
     NotRequired,  # pydantic needs these before Python 3.12
 )
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
@@ -46,7 +47,12 @@ def _encode(row: Transaction) -> str:
 
 
 # A number beyond this is no money; read as a Decimal, "1e999999" would fill the memory.
-_Money = Annotated[Decimal, Field(gt=-(10**15), lt=10**15)]
+_NO_MONEY = 10**15
+_Money = Annotated[Decimal, Field(gt=-_NO_MONEY, lt=_NO_MONEY)]
+
+
+def _is_money(amount: Decimal) -> bool:
+    return amount.is_finite() and -_NO_MONEY < amount < _NO_MONEY
 
 
 class _Wire(BaseModel):
@@ -71,6 +77,40 @@ class _Created(_Wire):
 
 class _CreatedAnswer(_Wire):
     data: _Created
+
+
+class _QuickTransaction(
+    msgspec.Struct,
+    gc=False,
+    rename={
+        "transaction_id": "transactionId",
+        "location_id": "locationId",
+        "sale_type": "saleType",
+        "created_at": "createdAt",
+        "amount": "finalSaleAmount",
+        "tax": "taxAmount",
+    },
+):
+    """In the order of `outcome.EchoedRow`."""
+
+    transaction_id: str
+    location_id: int
+    sale_type: str
+    created_at: int
+    amount: Decimal
+    tax: Decimal | None = None
+    currency: str | None = None
+
+
+class _QuickCreated(msgspec.Struct):
+    transactions: list[_QuickTransaction]
+
+
+class _QuickAnswer(msgspec.Struct):
+    data: _QuickCreated
+
+
+_QUICK_ANSWER = msgspec.json.Decoder(_QuickAnswer)
 
 
 class _RequestIds(_Wire):
@@ -129,6 +169,21 @@ def decode_post(answer: Answer) -> outcome.Shape:
 
 
 def _decode_created(answer: Answer) -> outcome.Shape:
+    return _decode_quickly(answer) or _decode_carefully(answer)
+
+
+def _decode_quickly(answer: Answer) -> outcome.Echo | None:
+    """An echo that is written as documented; of all others the careful way decides."""
+    try:
+        rows = _QUICK_ANSWER.decode(answer.body).data.transactions
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not all(_is_money(row.amount) and (row.tax is None or _is_money(row.tax)) for row in rows):
+        return None
+    return outcome.Echo(tuple(outcome.EchoedRow._make(msgspec.structs.astuple(r)) for r in rows))
+
+
+def _decode_carefully(answer: Answer) -> outcome.Shape:
     try:
         created = _CreatedAnswer.model_validate_json(answer.body)
     except ValidationError:
