@@ -21,13 +21,10 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.reader import Reader, Source, Task
 from tillbridge.recording import Delivered
 from tillbridge.states import Lane, SaleState
-from tillbridge.windows import Period, cut
+from tillbridge.windows import Period, slices
 
 READ_AHEAD = 2000
 """Sales that may wait before reading pauses: twenty full requests."""
-
-SLICE = timedelta(days=7)
-"""A period is read in such slices, several at once; each knows how far it has been read."""
 
 _ALL_FULL = frozenset({Lane.BACKFILL})
 
@@ -169,14 +166,14 @@ class Backfill:
 
     def _tasks_of(self, history: History) -> list[Task]:
         source, key = history.source, history.source.rules.connecteam_id
-        slices = [each for each in cut(history.period, SLICE) if each.start < history.end]
+        pieces = [each for each in slices(history.period) if each.start < history.end]
         with self._ledger.commit() as commit:
-            rows = [locations.begin_backfill(commit, source.id, *_ms(each)) for each in slices]
+            rows = [locations.begin_backfill(commit, source.id, *_ms(each)) for each in pieces]
             # Interrupted while it posted: what was read need not be read again.
             if all(row.done for row in rows) and not sales.waiting(commit, key, Lane.BACKFILL, 1):
                 rows = [locations.begin_again(commit, row) for row in rows]
         tasks = []
-        for each, row in zip(slices, rows, strict=True):
+        for each, row in zip(pieces, rows, strict=True):
             begin, end = from_epoch_ms(row.cursor_ms), min(each.end, history.end)
             if begin < end:
                 self._left[source.id, row.id] = end - begin

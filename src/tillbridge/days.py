@@ -37,12 +37,14 @@ def evening_stamp(moment: datetime, zone: ZoneInfo, day_starts_at: time) -> date
 
 def epoch_ms(moment: datetime) -> int:
     """Milliseconds since the epoch, rounded down; exact, no float involved."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 def epoch_s(moment: datetime) -> int:
     """Whole seconds since the epoch, rounded down; exact, no float involved."""
-    return (moment - _EPOCH) // timedelta(seconds=1)
+    since = moment - _EPOCH
+    return since.days * 86_400 + since.seconds
 
 
 def from_epoch_ms(value: int) -> datetime:

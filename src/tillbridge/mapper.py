@@ -93,17 +93,21 @@ def summarise(sale: Sale) -> Summary | Quarantined:
         return Quarantined("the sale has no closing time (timeClosed)")
     if not sale.type:
         return Quarantined("the sale has no type")
-    groups: dict[GroupName, Sums] = {}
+    added: dict[GroupName, _Added] = {}
     currencies: set[str] = set()
     for index, line in enumerate(sale.lines or ()):
+        group = line.group
+        name = _NO_GROUP if group is None else _named(group.name, group.code)
+        sums = added.get(name)
+        if sums is None:
+            sums = added[name] = _Added()
         try:
-            sums = _sum_line(line)
+            _add(line, sums)
         except _UnreadableField as problem:
             return Quarantined(f"salesLines[{index}].{problem.args[0]}")
-        name = _group_name(line)
-        groups[name] = add_up((groups[name], sums)) if name in groups else sums
         if line.currency:
             currencies.add(line.currency)
+    groups = {name: Sums(sums.net, sums.tax, sums.service_charge) for name, sums in added.items()}
     codes = {code for currency in currencies if (code := currency.strip().upper())}
     if len(codes) > 1:
         return Quarantined(f"the sale has more than one currency: {', '.join(sorted(codes))}")
@@ -159,20 +163,29 @@ class _UnreadableField(Exception):
     """Carries `field: reason`."""
 
 
-def _sum_line(line: SaleLine) -> Sums:
+class _Added:
+    """Sums as they grow, line by line."""
+
+    __slots__ = ("net", "service_charge", "tax")
+
+    def __init__(self) -> None:
+        self.net = self.tax = self.service_charge = _ZERO
+
+
+def _add(line: SaleLine, sums: _Added) -> None:
     net, tax, service_charge = line.net, line.tax, line.service_charge
     try:
-        sums = Sums(
-            _ZERO if net is None else parse_amount(net),
-            _ZERO if tax is None else parse_amount(tax),
-            _ZERO if service_charge is None else parse_amount(service_charge),
-        )
+        if net is not None:
+            sums.net += parse_amount(net)
+        if tax is not None:
+            sums.tax += parse_amount(tax)
+        if service_charge is not None:
+            sums.service_charge += parse_amount(service_charge)
     except UnreadableAmount:
         raise _unreadable(line) from None
     if net is None and line.gross is not None and _amount(line.gross, "totalNetAmountWithTax"):
         # The line cost something, and what is missing is just the figure that counts.
         raise _UnreadableField("totalNetAmountWithoutTax: missing, though the line has an amount")
-    return sums
 
 
 def _unreadable(line: SaleLine) -> "_UnreadableField":
@@ -193,11 +206,6 @@ def _amount(text: str | None, name: str) -> Decimal:
         return parse_amount(text)
     except UnreadableAmount:
         raise _UnreadableField(f"{name}: {text[:40]!r} is not an amount") from None
-
-
-def _group_name(line: SaleLine) -> GroupName:
-    group = line.group
-    return _NO_GROUP if group is None else _named(group.name, group.code)
 
 
 @lru_cache(maxsize=1024)

@@ -17,6 +17,16 @@ EDGE = timedelta(seconds=1)
 """Whether Lightspeed's `from` is inclusive is not documented; asking a second earlier makes it
 not matter, since sales outside the period are left out on arrival."""
 
+_SLICES = (
+    (timedelta(days=8), timedelta(hours=6)),
+    (timedelta(days=64), timedelta(days=1)),
+    (timedelta.max, timedelta(days=4)),
+)
+"""Up to such a length, a period is read in slices of this length. Few steps, because a period
+that ends today grows by a day each day, and with another slice all of it would be read again.
+Four days at most: what four windows side by side bring still fits into one that may be replaced.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -103,6 +113,15 @@ def cut(period: Period, most: timedelta = MAX_WINDOW) -> list[Period]:
         pieces.append(Period(start, start + most))
         start += most
     return [*pieces, Period(start, period.end)]
+
+
+def slices(period: Period) -> list[Period]:
+    """The period in pieces that are read side by side, oldest first.
+
+    They follow from the period alone, so that an interrupted backfill finds its own again.
+    """
+    length = period.end - period.start
+    return cut(period, next(each for most, each in _SLICES if length <= most))
 
 
 def covers(period: Period, closed_ms: int | None) -> bool:

@@ -56,8 +56,16 @@ def note(
 
 
 def backfilled(view: Connection, location_id: int) -> list[tuple[int, int]]:
-    """The periods, epoch milliseconds, that a person had carried over."""
-    query = select(backfill.c.start_ms, backfill.c.end_ms).where(
-        backfill.c.location_id == location_id
+    """The periods, epoch milliseconds, that a person had carried over: slices are put together."""
+    query = (
+        select(backfill.c.start_ms, backfill.c.end_ms)
+        .where(backfill.c.location_id == location_id)
+        .order_by(backfill.c.start_ms)
     )
-    return [(row[0], row[1]) for row in view.execute(query)]
+    found: list[tuple[int, int]] = []
+    for start_ms, end_ms in view.execute(query):
+        if found and start_ms <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end_ms)
+        else:
+            found.append((start_ms, end_ms))
+    return found
