@@ -115,7 +115,8 @@ class Account:
         windows = quota.learn(before, headers, now_ms)
         _say_others(before, windows)
         windows = quota.throttle(windows, now_ms) if throttled else quota.answered(windows)
-        self._save(commit, windows)
+        if windows != before:
+            self._save(commit, windows)
 
     def read_totals(
         self, currencies: Mapping[int, str], first: date, last: date

@@ -135,7 +135,7 @@ class Recorder:
             pairs = list(zip(flight.batch.parts, flight.started.part_ids, strict=True))
             match result:
                 case outcome.Accepted(ids):
-                    self._accept(commit, pairs, ids, posted.request_id)
+                    self._accept(commit, flight.started.batch_id, pairs, ids, posted.request_id)
                 case outcome.Unknown(why, known):
                     self._doubt(commit, pairs, known, why, posted)
                 case _:
@@ -160,6 +160,7 @@ class Recorder:
     def _accept(
         self,
         commit: Connection,
+        batch_id: int,
         pairs: Sequence[tuple[Part, int]],
         ids: Sequence[str],
         request_id: str | None,
@@ -171,11 +172,7 @@ class Recorder:
             place += len(part.rows)
             by_sale = {row.sale_id: key for row, key in zip(part.rows, mine, strict=True)}
             parts.post_rows(commit, part_id, by_sale, [row.source_id for row in part.rows], now)
-            row = parts.get(commit, part_id)
-            parts.set_state(
-                commit, row, PartState.POSTED, now, request_id=request_id,
-                ended_boot_s=now.boot_s, boot_id=now.boot_id,
-            )  # fmt: skip
+            parts.note_posted(commit, batch_id, part_id, part.location_id, now, request_id)
             targets.acknowledge(commit, part.location_id, part.total, now)
 
     def _doubt(

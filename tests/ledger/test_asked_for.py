@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import event as sql_event
-
+from hearing import heard
 from ledger.tools import HARBOUR, NOON_MS, NOON_S, STATION, Shop, raw, record
 from tillbridge import takeback
 from tillbridge.ledger import corrections, history, locations, removals, rulebook
@@ -200,19 +199,8 @@ def test_a_moved_location_takes_along_what_waits_and_leaves_what_was_posted(shop
 
 def statements(shop: Shop, key: str) -> list[str]:
     """How SQLite answers each question that telling a sale's story asks."""
-    seen: list[tuple[str, object]] = []
-    engine = shop.ledger._engine
-
-    def note(_c: object, _cursor: object, text: str, values: object, *_: object) -> None:
-        if text.startswith("SELECT"):
-            seen.append((text, values))
-
-    sql_event.listen(engine, "before_cursor_execute", note)
-    try:
-        with shop.ledger.view() as view:
-            assert history.story_of(view, key)
-    finally:
-        sql_event.remove(engine, "before_cursor_execute", note)
+    with heard(shop.ledger._engine) as seen, shop.ledger.view() as view:
+        assert history.story_of(view, key)
     with shop.ledger.view() as view:
         return [
             str(row[3])

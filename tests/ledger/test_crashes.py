@@ -14,9 +14,9 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import func, select
 
+from hearing import told_first
 from ledger.tools import CITY, HARBOUR, NOON_S, STATION, Shop, record
 from tillbridge.ledger import (
     attention,
@@ -247,14 +247,12 @@ class Books(RuleBasedStateMachine):
                 if left < 0:
                     raise Crash
 
-        engine = self.shop.ledger._engine
         try:
-            with self.shop.ledger.commit() as commit:
-                sqlalchemy_event.listen(engine, "before_cursor_execute", count_down)
-                try:
-                    step(commit)
-                finally:
-                    sqlalchemy_event.remove(engine, "before_cursor_execute", count_down)
+            with (
+                self.shop.ledger.commit() as commit,
+                told_first(self.shop.ledger._engine, count_down),
+            ):
+                step(commit)
         except Crash:
             assert self.everything() == before
             self.shop.reopen()

@@ -5,13 +5,12 @@ read a large table from its first row to its last.
 """
 
 import re
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
+from hearing import heard
 from ledger.tools import CITY, HARBOUR, NOON_MS, NOON_S, STATION, Shop, record
 from tillbridge import gauges
 from tillbridge.ledger import (
@@ -67,22 +66,6 @@ def years(tmp_path_factory):
     shop.ledger.close()
 
 
-@contextmanager
-def heard(shop):
-    """Every statement that is sent meanwhile, with its parameters."""
-    found = []
-
-    def listen(_connection, _cursor, statement, parameters, _context, executemany):
-        if not statement.startswith(("BEGIN", "EXPLAIN", "PRAGMA")):
-            found.append((statement, parameters[0] if executemany else parameters))
-
-    event.listen(shop.ledger._engine, "before_cursor_execute", listen)
-    try:
-        yield found
-    finally:
-        event.remove(shop.ledger._engine, "before_cursor_execute", listen)
-
-
 def scans(shop, statements):
     found = []
     with shop.ledger.view() as view:
@@ -106,7 +89,7 @@ def needs_only_indices(shop, deed, *, writes=False):
             deed(commit)
             raise Undo
 
-    with heard(shop) as statements:
+    with heard(shop.ledger._engine) as statements:
         if writes:
             with pytest.raises(Undo):
                 write()
@@ -201,7 +184,7 @@ def test_a_query_that_reads_everything_is_noticed(years):
 
 
 def test_the_largest_plan_is_read_in_order_without_sorting(years):
-    with heard(years) as statements, years.ledger.view() as view:
+    with heard(years.ledger._engine) as statements, years.ledger.view() as view:
         sales.waiting(view, 123, Lane.LIVE, 1000)
     ((statement, parameters),) = statements
     with years.ledger.view() as view:

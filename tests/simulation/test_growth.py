@@ -5,12 +5,11 @@ none may read a large table from its first row to its last; nor may there be mor
 """
 
 import re
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
 
+from hearing import heard
 from simulation.test_history import HISTORY_DAYS, History
 from simulation.test_quota_week import folder
 from tillbridge.cli.checkup import Checkup
@@ -63,21 +62,6 @@ def fill(ledger, many: int) -> None:
         commit.exec_driver_sql(f"UPDATE target SET base_part_id = {many // 100}")
 
 
-@contextmanager
-def heard(ledger):
-    found = []
-
-    def listen(_connection, _cursor, statement, parameters, _context, executemany):
-        if not statement.startswith(("BEGIN", "EXPLAIN", "PRAGMA")):
-            found.append((statement, parameters[0] if executemany else parameters))
-
-    event.listen(ledger._engine, "before_cursor_execute", listen)
-    try:
-        yield found
-    finally:
-        event.remove(ledger._engine, "before_cursor_execute", listen)
-
-
 def start(world):
     process = world.process()
     process.begin()
@@ -111,7 +95,7 @@ def statements_of(world, deed, many):
     first.begin()
     first.run_pass()
     fill(first.ledger, many)
-    with heard(first.ledger) as found:  # all processes of the simulation share one engine
+    with heard(first.ledger._engine) as found:  # all processes of the simulation share one engine
         first.end()
         process = deed(world)
     scans = []

@@ -6,16 +6,25 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from tillbridge.ledger.schema import sale, tally
+from tillbridge.ledger.statements import Prepared
 from tillbridge.states import SaleState
 
 Change = Counter[tuple[int, str]]
 """By how many the count of (location, state) changes."""
 
-_MOVE = (
+_MOVE = Prepared(
     update(tally)
     .where(tally.c.location_id == bindparam("b_location"), tally.c.state == bindparam("b_state"))
-    .values(count=tally.c.count + bindparam("b_delta"))
+    .values(count=tally.c.count + bindparam("b_delta")),
+    "b_delta",
+    "b_location",
+    "b_state",
 )
+_BY_STATE = Prepared(
+    select(tally.c.state, tally.c.count).where(tally.c.location_id == bindparam("b_location")),
+    "b_location",
+)
+_WAITING = select(func.sum(tally.c.count)).where(tally.c.state == SaleState.WAITING)
 
 
 def begin(commit: Connection, location_id: int) -> None:
@@ -29,12 +38,10 @@ def begin(commit: Connection, location_id: int) -> None:
 def move(commit: Connection, change: Change) -> None:
     """Apply a change; an unknown location or a count below zero is a bug and undoes the commit."""
     rows = [
-        {"b_location": location_id, "b_state": str(state), "b_delta": delta}
-        for (location_id, state), delta in change.items()
-        if delta
+        (delta, location_id, str(state)) for (location_id, state), delta in change.items() if delta
     ]
     if rows:
-        assert commit.execute(_MOVE, rows).rowcount == len(rows)
+        assert _MOVE.run_each(commit, rows) == len(rows)
 
 
 def shift(sources: Iterable[int], old: SaleState, new: SaleState) -> Change:
@@ -47,10 +54,12 @@ def shift(sources: Iterable[int], old: SaleState, new: SaleState) -> Change:
 
 
 def by_state(view: Connection, location_id: int) -> dict[str, int]:
-    rows = view.execute(
-        select(tally.c.state, tally.c.count).where(tally.c.location_id == location_id)
-    )
-    return {row[0]: row[1] for row in rows}
+    return dict(_BY_STATE.all(view, location_id))
+
+
+def waiting(view: Connection) -> int:
+    """How many sales wait, at all locations."""
+    return int(view.execute(_WAITING).scalar_one() or 0)
 
 
 def recount(view: Connection) -> dict[tuple[int, str], int]:

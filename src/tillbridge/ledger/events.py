@@ -1,12 +1,15 @@
 """The audit trail: every change of state, with its time, its reason and the vendor's request id."""
 
+import json
 from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select
 
 from tillbridge.ledger.schema import event
+from tillbridge.ledger.statements import Prepared
 
-_NOTE = insert(event)
+_COLUMNS = tuple(column.name for column in event.c if column.name != "id")
+_NOTE = Prepared(insert(event), *_COLUMNS)
 
 
 def note(commit: Connection, at_ms: int, name: str, **values: Any) -> None:  # noqa: ANN401
@@ -18,9 +21,12 @@ def note(commit: Connection, at_ms: int, name: str, **values: Any) -> None:  # n
         name: what happened, in snake_case.
         values: columns of the event table; anything else goes into `detail`.
     """
-    columns = {key: values.pop(key) for key in list(values) if key in event.c}
-    columns.setdefault("detail", values or None)
-    commit.execute(_NOTE, {"at_ms": at_ms, "name": name, **columns})
+    columns = {key: values.pop(key, None) for key in _COLUMNS[2:]}
+    if columns["detail"] is None:
+        columns["detail"] = values or None
+    if columns["detail"] is not None:
+        columns["detail"] = json.dumps(columns["detail"])
+    _NOTE.run(commit, at_ms, name, *columns.values())
 
 
 def of_sale(view: Connection, sale_id: int, part_ids: list[int]) -> list[dict[str, Any]]:

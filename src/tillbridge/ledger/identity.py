@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from tillbridge.ledger.schema import sale
-from tillbridge.ledger.statements import among, listed
+from tillbridge.ledger.statements import Prepared, among, listed
 from tillbridge.record import FISC_PREFIX, Record
 
 KnownRow = Row[*tuple[Any, ...]]
@@ -33,17 +33,19 @@ known = select(
 _HERE = sale.c.location_id == bindparam("b_location")
 # ';' follows ':' in ASCII: the range holds just the keys made of a till's number.
 _KEYS = (_HERE, sale.c.reference >= FISC_PREFIX, sale.c.reference < "fisc;")
-_NAMED = known.where(_HERE, among(sale.c.reference, "b_references"))
+_NAMED = Prepared(
+    known.where(_HERE, among(sale.c.reference, "b_references")), "b_location", "b_references"
+)
 _NUMBERED = known.where(_HERE, among(sale.c.fisc_id, "b_numbers"))
 _KEYLESS = known.where(*_KEYS, among(sale.c.fisc_id, "b_numbers"))
-_ANY_KEYLESS = select(sale.c.id).where(*_KEYS).limit(1)
+_ANY_KEYLESS = Prepared(select(sale.c.id).where(*_KEYS).limit(1), "b_location")
 
 
 def find_known(
     commit: Connection, location_id: int, records: dict[str, Record]
 ) -> dict[str, KnownRow]:
     """The ledger's rows for these sales, by the reference that the records use."""
-    rows = commit.execute(_NAMED, {"b_location": location_id, "b_references": listed(records)})
+    rows = _NAMED.named(commit, location_id, listed(records))
     found: dict[str, KnownRow] = {row.reference: row for row in rows}
     missing = [record for ref, record in records.items() if ref not in found and record.fisc_id]
     nameless = [record for record in missing if _is_keyless(record.reference)]
@@ -81,7 +83,7 @@ def _named(commit: Connection, location_id: int, records: Sequence[Record]) -> d
 def _without_reference(
     commit: Connection, location_id: int, records: Sequence[Record]
 ) -> Sequence[KnownRow]:
-    if commit.execute(_ANY_KEYLESS, {"b_location": location_id}).first() is None:
+    if _ANY_KEYLESS.first(commit, location_id) is None:
         return []
     numbers = listed({record.fisc_id for record in records if record.fisc_id})
     return commit.execute(_KEYLESS, {"b_location": location_id, "b_numbers": numbers}).all()

@@ -9,13 +9,21 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 from tillbridge.errors import ConfigError, Problem
 from tillbridge.ledger import counts, events, targets
 from tillbridge.ledger.schema import backfill, correction, location, part, removal, rescan, sale
+from tillbridge.ledger.statements import Prepared
 from tillbridge.states import OPEN_PART_STATES, UNSENT, PartState, SaleState
 
 LocationRow = Row[*tuple[Any, ...]]
 
 _GET = select(location).where(location.c.id == bindparam("b_id"))
 _EVERY = select(location).order_by(location.c.id)
-_MOVE_BACKFILL = update(backfill).where(backfill.c.id == bindparam("b_id"))
+_MOVE_BACKFILL = Prepared(
+    update(backfill)
+    .where(backfill.c.id == bindparam("b_id"))
+    .values(cursor_ms=bindparam("b_cursor_ms"), done=bindparam("b_done")),
+    "b_cursor_ms",
+    "b_done",
+    "b_id",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,4 +268,4 @@ def begin_again(commit: Connection, row: LocationRow) -> LocationRow:
 
 
 def move_backfill(commit: Connection, backfill_id: int, cursor_ms: int, *, done: bool) -> None:
-    commit.execute(_MOVE_BACKFILL, {"b_id": backfill_id, "cursor_ms": cursor_ms, "done": done})
+    _MOVE_BACKFILL.run(commit, cursor_ms, done, backfill_id)

@@ -12,7 +12,7 @@ from tillbridge.batcher import Batch, Part, is_sound
 from tillbridge.ledger import counts, events
 from tillbridge.ledger.schema import batch as batch_table
 from tillbridge.ledger.schema import location, part, sale
-from tillbridge.ledger.statements import Bulk, among, listed
+from tillbridge.ledger.statements import Prepared, among, listed
 from tillbridge.states import OPEN_PART_STATES, PartState, SaleState
 
 PartRow = Row[*tuple[Any, ...]]
@@ -21,18 +21,60 @@ PartRow = Row[*tuple[Any, ...]]
 _open = or_(*(part.c.state == state for state in OPEN_PART_STATES))
 _OPEN = select(part).where(_open).order_by(part.c.id)
 _OPEN_HERE = _OPEN.where(part.c.connecteam_id == bindparam("b_target"))
+_OPEN_STATES_HERE = Prepared(
+    select(part.c.state).where(_open, part.c.connecteam_id == bindparam("b_target")), "b_target"
+)
 _GET = select(part).where(part.c.id == bindparam("b_part"))
 _CHANGE = update(part).where(part.c.id == bindparam("b_part"))
-_SEND = (
+_SEND = Prepared(
     update(sale)
     .where(among(sale.c.id, "b_ids"), sale.c.state == SaleState.WAITING)
-    .values(state=SaleState.SENDING, part_id=bindparam("b_part"))
+    .values(state=SaleState.SENDING, part_id=bindparam("b_part")),
+    "b_ids",
+    "b_part",
 )
-_READ_BACK = select(func.count(), func.sum(sale.c.amount), func.sum(sale.c.revision)).where(
-    sale.c.part_id == bindparam("b_part"), sale.c.state == SaleState.SENDING
+_READ_BACK = Prepared(
+    select(func.count(), func.sum(sale.c.amount), func.sum(sale.c.revision)).where(
+        sale.c.part_id == bindparam("b_part"), sale.c.state == SaleState.SENDING
+    ),
+    "b_part",
 )
-_END = update(batch_table).where(batch_table.c.id == bindparam("b_batch"))
-_INSERT = {table.name: insert(table) for table in (batch_table, part)}
+_END = Prepared(
+    update(batch_table)
+    .where(batch_table.c.id == bindparam("b_batch"))
+    .values({name: bindparam(f"b_{name}") for name in ("ended_ms", "request_id", "reason")}),
+    "b_ended_ms",
+    "b_request_id",
+    "b_reason",
+    "b_batch",
+)
+_ADD_BATCH = Prepared(insert(batch_table), "row_count", "started_ms")
+_PLANNED = (
+    "batch_id",
+    "connecteam_id",
+    "state",
+    "row_count",
+    "total",
+    "currency",
+    "first_created",
+    "last_created",
+    "sale_ids",
+    "boot_id",
+    "started_boot_s",
+)
+_ADD_PART = Prepared(insert(part), *_PLANNED)
+_POST = Prepared(
+    update(part)
+    .where(part.c.id == bindparam("b_part"), part.c.state == PartState.SENDING)
+    .values(
+        state=PartState.POSTED,
+        boot_id=bindparam("b_boot_id"),
+        ended_boot_s=bindparam("b_ended_boot_s"),
+    ),
+    "b_boot_id",
+    "b_ended_boot_s",
+    "b_part",
+)
 _LAST_STARTED = select(batch_table.c.started_ms).order_by(batch_table.c.id.desc()).limit(1)
 
 
@@ -79,13 +121,13 @@ def begin(commit: Connection, batch: Batch, now: Moment, *, alone: AbstractSet[i
         PlanStale: the plan no longer fits the ledger; nothing was written.
         BrokenInvariant: the plan breaks a rule of the batcher; nothing was written.
     """
-    batch_id = _insert(commit, batch_table, row_count=len(batch.rows), started_ms=now.wall_ms)
+    batch_id = _ADD_BATCH.add(commit, len(batch.rows), now.wall_ms)
     part_ids = []
     for piece in batch.parts:
         if not is_sound(piece):
             raise BrokenInvariant(piece.location_id, f"part {piece} breaks a rule of the batcher")
-        others = open_parts(commit, piece.location_id)
-        if any(piece.location_id in alone or row.state == PartState.DOUBT for row in others):
+        others = open_states(commit, piece.location_id)
+        if others and (piece.location_id in alone or PartState.DOUBT in others):
             raise PlanStale
         part_ids.append(_begin_part(commit, batch_id, piece, now))
     return Started(batch_id, tuple(part_ids))
@@ -93,32 +135,21 @@ def begin(commit: Connection, batch: Batch, now: Moment, *, alone: AbstractSet[i
 
 def _begin_part(commit: Connection, batch_id: int, piece: Part, now: Moment) -> int:
     sale_ids = [row.sale_id for row in piece.rows]
-    part_id = _insert(
-        commit,
-        part,
-        batch_id=batch_id,
-        connecteam_id=piece.location_id,
-        state=PartState.SENDING,
-        row_count=len(sale_ids),
-        total=piece.total,
-        currency=piece.currency,
-        first_created=piece.first_created,
-        last_created=piece.last_created,
-        sale_ids=sale_ids,
-        boot_id=now.boot_id,
-        started_boot_s=now.boot_s,
-    )
-    commit.execute(_SEND, {"b_ids": listed(sale_ids), "b_part": part_id})
+    total, ids = piece.total, listed(sale_ids)
+    part_id = _ADD_PART.add(
+        commit, batch_id, piece.location_id, str(PartState.SENDING), len(sale_ids), total,
+        piece.currency, piece.first_created, piece.last_created, ids, now.boot_id, now.boot_s,
+    )  # fmt: skip
+    _SEND.run(commit, ids, part_id)
     # Read back what was written: the sum in the part must be the sum of its rows, exactly.
-    count, total, revisions = commit.execute(_READ_BACK, {"b_part": part_id}).one()
     planned = sum(row.revision for row in piece.rows)
-    if (count, total, revisions) != (len(sale_ids), piece.total, planned):
+    if _READ_BACK.first(commit, part_id) != (len(sale_ids), total, planned):
         raise PlanStale
     sources = [row.source_id for row in piece.rows]
     counts.move(commit, counts.shift(sources, SaleState.WAITING, SaleState.SENDING))
     events.note(
         commit, now.wall_ms, "part_sending", connecteam_id=piece.location_id, batch_id=batch_id,
-        part_id=part_id, rows=len(sale_ids), total=piece.total,
+        part_id=part_id, rows=len(sale_ids), total=total,
     )  # fmt: skip
     return part_id
 
@@ -128,6 +159,11 @@ def open_parts(view: Connection, connecteam_id: int | None = None) -> Sequence[P
     if connecteam_id is None:
         return view.execute(_OPEN).all()
     return view.execute(_OPEN_HERE, {"b_target": connecteam_id}).all()
+
+
+def open_states(view: Connection, connecteam_id: int) -> list[str]:
+    """The states of the parts at one Connecteam location whose outcome is not known yet."""
+    return [row[0] for row in _OPEN_STATES_HERE.all(view, connecteam_id)]
 
 
 def undecided_within(
@@ -165,11 +201,13 @@ def split_posted(
     """
     row = get(commit, part_id)
     rest = [sale_id for sale_id in row.sale_ids if sale_id not in posted]
-    values = {name: getattr(row, name) for name in _COPIED}
-    posted_id = _insert(
-        commit, part, **values, state=PartState.POSTED, row_count=len(posted), total=total,
-        sale_ids=[sale_id for sale_id in row.sale_ids if sale_id in posted],
-    )  # fmt: skip
+    values = {name: getattr(row, name) for name in _COPIED} | {
+        "state": str(PartState.POSTED),
+        "row_count": len(posted),
+        "total": total,
+        "sale_ids": listed(sale_id for sale_id in row.sale_ids if sale_id in posted),
+    }
+    posted_id = _ADD_PART.add(commit, *(values[name] for name in _PLANNED))
     commit.execute(update(sale).where(sale.c.id.in_(list(posted))).values(part_id=posted_id))
     commit.execute(
         update(part)
@@ -205,7 +243,7 @@ def sources_of(view: Connection, part_id: int, state: SaleState) -> Counter[int]
     return Counter({row[0]: row[1] for row in rows})
 
 
-_ACCEPT = Bulk(
+_ACCEPT = Prepared(
     update(sale)
     .where(
         sale.c.id == bindparam("b_id"),
@@ -213,16 +251,27 @@ _ACCEPT = Bulk(
         sale.c.state == bindparam("b_old"),
     )
     .values(state=bindparam("b_new"), transaction_id=bindparam("b_transaction"), fence=null()),
-    ("b_id", "b_part", "b_old", "b_new", "b_transaction"),
+    "b_id",
+    "b_part",
+    "b_old",
+    "b_new",
+    "b_transaction",
 )
-_KNOWN = select(sale.c.transaction_id).where(among(sale.c.transaction_id, "b_ids"))
-_NOTE_POSTED = update(location).where(location.c.id == bindparam("b_id"))
+_KNOWN = Prepared(
+    select(sale.c.transaction_id).where(among(sale.c.transaction_id, "b_ids")), "b_ids"
+)
+_NOTE_POSTED = Prepared(
+    update(location)
+    .where(location.c.id == bindparam("b_id"))
+    .values(last_posted_ms=bindparam("b_posted_ms")),
+    "b_posted_ms",
+    "b_id",
+)
 
 
 def known_ids(view: Connection, transaction_ids: Sequence[str]) -> set[str]:
     """Those of these transaction ids that the ledger has seen before."""
-    rows = view.execute(_KNOWN, {"b_ids": listed(transaction_ids)})
-    return {row[0] for row in rows}
+    return {row[0] for row in _KNOWN.all(view, listed(transaction_ids))}
 
 
 def post_rows(
@@ -233,11 +282,11 @@ def post_rows(
         return
     old, new = str(SaleState.SENDING), str(SaleState.POSTED)
     rows = [(sale_id, part_id, old, new, key) for sale_id, key in ids.items()]
-    changed = _ACCEPT.run(commit, rows)
+    changed = _ACCEPT.run_each(commit, rows)
     assert changed == len(rows), (changed, len(rows))
     counts.move(commit, counts.shift(sources, SaleState.SENDING, SaleState.POSTED))
     for location_id in sorted(set(sources)):
-        commit.execute(_NOTE_POSTED, {"b_id": location_id, "last_posted_ms": now.wall_ms})
+        _NOTE_POSTED.run(commit, now.wall_ms, location_id)
 
 
 def move_rows(
@@ -280,6 +329,23 @@ def set_state(
     )  # fmt: skip
 
 
+def note_posted(
+    commit: Connection,
+    batch_id: int,
+    part_id: int,
+    connecteam_id: int,
+    now: Moment,
+    request_id: str | None,
+) -> None:
+    """A part on its way was echoed whole; its rows are `post_rows`' business."""
+    assert _POST.run(commit, now.boot_id, now.boot_s, part_id) == 1, part_id
+    events.note(
+        commit, now.wall_ms, "part_posted", connecteam_id=connecteam_id, batch_id=batch_id,
+        part_id=part_id, before=PartState.SENDING, request_id=request_id,
+        ended_boot_s=now.boot_s, boot_id=now.boot_id,
+    )  # fmt: skip
+
+
 def last_started_ms(view: Connection) -> int:
     """When the newest request was begun, wall time; 0 if there was none."""
     return int(view.execute(_LAST_STARTED).scalar_one_or_none() or 0)
@@ -304,11 +370,4 @@ def note_person(commit: Connection, part_id: int, reason: str) -> None:
 def end_batch(
     commit: Connection, batch_id: int, now: Moment, request_id: str | None, reason: str | None
 ) -> None:
-    values = {"ended_ms": now.wall_ms, "request_id": request_id, "reason": reason}
-    commit.execute(_END, {"b_batch": batch_id, **values})
-
-
-def _insert(commit: Connection, table: Any, **values: Any) -> int:  # noqa: ANN401
-    key = commit.execute(_INSERT[table.name], values).inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    _END.run(commit, now.wall_ms, request_id, reason, batch_id)

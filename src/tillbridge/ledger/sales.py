@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from tillbridge.batcher import Row as WaitingRow
 from tillbridge.ledger import counts, events, identity
 from tillbridge.ledger.removals import Purpose
 from tillbridge.ledger.schema import correction, sale
-from tillbridge.ledger.statements import Bulk
+from tillbridge.ledger.statements import Prepared
 from tillbridge.record import FISC_PREFIX, Record
 from tillbridge.sale import Transaction
 from tillbridge.states import UNSENT, Lane, SaleState
@@ -50,10 +50,10 @@ def take_in(
     return Taken(len(new), changed, len(by_reference) - len(new) - changed, quarantined)
 
 
-_INSERT = Bulk(insert(sale), (*Record._fields, "location_id", "lane", "seen_ms"))
+_INSERT = Prepared(insert(sale), *Record._fields, "location_id", "lane", "seen_ms")
 
 
-def _json(record: Record) -> Any:  # noqa: ANN401  # a column's value
+def _json(record: Record) -> str | None:
     return None if record.kept is None else json.dumps(record.kept)
 
 
@@ -63,7 +63,7 @@ def _insert(
     if not records:
         return
     extra = (location_id, str(lane), now_ms)
-    _INSERT.run(commit, [(*record._replace(kept=_json(record)), *extra) for record in records])
+    _INSERT.run_each(commit, [(*record[:-1], _json(record), *extra) for record in records])
     counts.move(commit, Counter((location_id, record.state) for record in records))
 
 
@@ -226,6 +226,7 @@ _waiting = (
     .order_by(sale.c.created_at, sale.c.id)
     .limit(bindparam("b_limit"))
 )
+_WAITING = Prepared(_waiting, "b_target", "b_lane", "b_limit")
 
 
 def waiting(
@@ -247,8 +248,12 @@ def waiting(
     """
     # Left out here and not afterwards: a thousand sales of a paused location must not stand in
     # the way of another one that feeds the same.
-    query = _waiting.where(sale.c.location_id.not_in(without)) if without else _waiting
-    rows = view.execute(query, {"b_target": connecteam_id, "b_lane": str(lane), "b_limit": limit})
+    rows: Iterable[Any]
+    if without:
+        values = {"b_target": connecteam_id, "b_lane": str(lane), "b_limit": limit}
+        rows = view.execute(_waiting.where(sale.c.location_id.not_in(without)), values)
+    else:
+        rows = _WAITING.all(view, connecteam_id, lane, limit)
     return [
         WaitingRow(row[0], row[1], Transaction(*row[2:8]), lane, row[9], row[10]) for row in rows
     ]

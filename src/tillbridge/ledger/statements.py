@@ -6,13 +6,26 @@ running it does. Where every page and every request pass, statements are constan
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, select
+from sqlalchemy import (
+    ClauseElement,
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.sql.dml import Insert
+
+Value = int | float | str | bytes | None
 
 
 def among(column: Column[Any], name: str) -> ColumnElement[bool]:
@@ -30,26 +43,81 @@ def listed(values: Iterable[int | str]) -> str:
     return json.dumps(list(values))
 
 
-class Bulk:
-    """One insert or update for many rows, without SQLAlchemy's work on each of them.
+class Prepared:
+    """A constant statement that goes to the driver as text, with its values in their order.
+
+    For the handful that every page, plan and request pass: SQLAlchemy's own way there costs up to
+    ten times what SQLite does. Values go in and come out as SQLite has them: what is JSON is text,
+    what is true or false a number. Errors are the driver's; `Ledger` translates both kinds.
 
     Args:
-        statement: its parameters, all of them plain values, are what each row holds.
-        names: of the columns or parameters, in the order of the rows.
+        statement: whatever stands in it that is not named below is a constant of it.
+        names: of columns (of an insert) or parameters, in the order of the values.
     """
 
-    def __init__(self, statement: Insert | Update, names: Sequence[str]) -> None:
+    def __init__(self, statement: ClauseElement, *names: str) -> None:
         self._statement = statement
-        self._names = tuple(names)
+        self._names = names
 
-    def run(self, commit: Connection, rows: list[tuple[Any, ...]]) -> int:
-        """Run it once for each row; how many rows of the table were touched."""
-        return commit.exec_driver_sql(self._sql, rows).rowcount
+    def all(self, view: Connection, *values: Value) -> list[Any]:
+        """The rows that it finds, as tuples."""
+        return driver_of(view).execute(self.text, values).fetchall()
+
+    def first(self, view: Connection, *values: Value) -> Any:  # noqa: ANN401  # a tuple, or None
+        """The first row that it finds."""
+        return driver_of(view).execute(self.text, values).fetchone()
+
+    def named(self, view: Connection, *values: Value) -> list[Any]:
+        """The rows that it finds, as tuples with the columns' names."""
+        rows = driver_of(view).execute(self.text, values)
+        return [self._row(*row) for row in rows]
+
+    def run(self, commit: Connection, *values: Value) -> int:
+        """Run it once; how many rows of the table were touched."""
+        return driver_of(commit).execute(self.text, values).rowcount
+
+    def add(self, commit: Connection, *values: Value) -> int:
+        """Run an insert once; the new row's id."""
+        key = driver_of(commit).execute(self.text, values).lastrowid
+        assert key is not None
+        return key
+
+    def run_each(self, commit: Connection, rows: Sequence[Sequence[Value]]) -> int:
+        """Run it once for each row of values; how many rows of the table were touched."""
+        return driver_of(commit).executemany(self.text, rows).rowcount
 
     @cached_property
-    def _sql(self) -> str:
+    def text(self) -> str:
         columns = self._names if isinstance(self._statement, Insert) else None
         dialect = sqlite.dialect(paramstyle="named")
-        text = str(self._statement.compile(dialect=dialect, column_keys=columns))
+        compiled = self._statement.compile(dialect=dialect, column_keys=columns)
         places = {name: f"?{place}" for place, name in enumerate(self._names, start=1)}
-        return re.sub(r":(\w+)", lambda found: places[found[1]], text)
+        constants = compiled.params
+        return re.sub(
+            r"(?<![\w:]):(\w+)",
+            lambda found: places.get(found[1]) or _literal(constants[found[1]]),
+            str(compiled),
+        )
+
+    @cached_property
+    def _row(self) -> Callable[..., Any]:
+        assert isinstance(self._statement, Select)
+        return namedtuple("Row", self._statement.selected_columns.keys())  # noqa: PYI024  # its fields are the columns
+
+
+def _literal(value: object) -> str:
+    """A constant as SQLite writes it: there, a partial index is found by it."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(int(value))
+    assert isinstance(value, str), value
+    assert "'" not in value, value
+    return f"'{value}'"
+
+
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """The driver's connection, inside whatever commit or view it is in."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, null, select, update
 
 from tillbridge.days import utc_date
 from tillbridge.ledger import events
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.schema import part, reading, sale, target
+from tillbridge.ledger.statements import Prepared
 from tillbridge.states import PartState, SaleState
 
 TargetRow = Row[*tuple[Any, ...]]
@@ -23,7 +24,26 @@ ONE_DAY = timedelta(days=1)
 _HERE = target.c.connecteam_id == bindparam("b_id")
 _GET = select(target).where(_HERE)
 _SET = update(target).where(_HERE)
-_ACKNOWLEDGE = _SET.values(acknowledged=target.c.acknowledged + bindparam("b_amount"))
+_SPAN = Prepared(select(target.c.span_first, target.c.span_last).where(_HERE), "b_id")
+_SET_SPAN = Prepared(
+    _SET.values(span_first=bindparam("b_first"), span_last=bindparam("b_last")),
+    "b_first",
+    "b_last",
+    "b_id",
+)
+_ACKNOWLEDGE = Prepared(
+    _SET.values(
+        acknowledged=target.c.acknowledged + bindparam("b_amount"),
+        acked_boot_s=bindparam("b_acked_boot_s"),
+        boot_id=bindparam("b_boot_id"),
+        verdict=null(),
+        verdict_boot_s=null(),
+    ),
+    "b_amount",
+    "b_acked_boot_s",
+    "b_boot_id",
+    "b_id",
+)
 
 
 def register(commit: Connection, connecteam_id: int) -> None:
@@ -47,30 +67,17 @@ def set_values(commit: Connection, connecteam_id: int, **values: Any) -> None:  
 
 def touch(commit: Connection, connecteam_id: int, first_created: int, last_created: int) -> None:
     """Widen the span: Connecteam's day differs from the UTC date by at most one, in any zone."""
-    row = _row(commit, connecteam_id)
     first = (utc_date(first_created) - ONE_DAY).isoformat()
     last = (utc_date(last_created) + ONE_DAY).isoformat()
-    set_values(
-        commit,
-        connecteam_id,
-        span_first=min(first, row.span_first or first),
-        span_last=max(last, row.span_last or last),
-    )
+    span_first, span_last = _SPAN.first(commit, connecteam_id)
+    wider = min(first, span_first or first), max(last, span_last or last)
+    if wider != (span_first, span_last):
+        _SET_SPAN.run(commit, *wider, connecteam_id)
 
 
 def acknowledge(commit: Connection, connecteam_id: int, amount: int, now: Moment) -> None:
     """Count an acknowledged write (a delete is negative), and begin its maturing anew."""
-    commit.execute(
-        _ACKNOWLEDGE,
-        {
-            "b_id": connecteam_id,
-            "b_amount": amount,
-            "acked_boot_s": now.boot_s,
-            "boot_id": now.boot_id,
-            "verdict": None,
-            "verdict_boot_s": None,
-        },
-    )
+    _ACKNOWLEDGE.run(commit, amount, now.boot_s, now.boot_id, connecteam_id)
 
 
 def owe(commit: Connection, connecteam_id: int, wrong: Totals) -> None:
