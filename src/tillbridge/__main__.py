@@ -1,10 +1,17 @@
 """The command: turns errors into sentences and exit codes, and nothing else."""
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line."""
+    from tillbridge.memory import begin_start
+
+    begin_start()
+    # pydantic would look through every installed package for plugins, and would show them all that
+    # it checks: the configuration with its secrets, and what the vendors say.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     from tillbridge.cli.app import app
     from tillbridge.errors import ConfigError, TillbridgeError
 
@@ -30,7 +37,6 @@ def _say(*lines: str) -> None:
 
 
 def _report_bug(error: Exception) -> None:
-    import os
     import traceback
 
     # The first line only: a database's error goes on for pages.

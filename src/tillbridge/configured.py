@@ -14,8 +14,7 @@ from tillbridge.days import start_of_day
 from tillbridge.gauges import Watched
 from tillbridge.ledger.upkeep import Retention
 from tillbridge.mapper import Rules
-from tillbridge.policy import TargetPolicy
-from tillbridge.reconcile.nightly import NightPlan
+from tillbridge.policy import NightPlan, TargetPolicy
 from tillbridge.windows import Bounds, Rescan
 
 DEFAULT_MINUTE_LIMIT = 100

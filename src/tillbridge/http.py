@@ -76,6 +76,15 @@ def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context(verify=True, trust_env=True)
 
 
+def _authorities(scheme: str) -> ssl.SSLContext:
+    """Whom to trust. Where nothing is encrypted, as with a simulation on this machine, nobody: the
+    context is never used, and were it used after all, it would refuse everyone.
+    """
+    if scheme == "http":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
 class Http:
     """A pool of connections to one vendor host.
 
@@ -99,7 +108,8 @@ class Http:
         observer: Observer | None = None,
     ) -> None:
         self._observer = observer
-        self.host = urlsplit(base_url).netloc.rpartition("@")[2]
+        address = urlsplit(base_url)
+        self.host = address.netloc.rpartition("@")[2]
         self._base = base_url.rstrip("/")
         limits = httpx.Limits(
             max_connections=max_connections,
@@ -115,7 +125,7 @@ class Http:
             ),
             limits=limits,
             follow_redirects=False,
-            verify=_trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
+            verify=_authorities(address.scheme),
             trust_env=True,
             transport=transport,
         )

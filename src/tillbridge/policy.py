@@ -1,6 +1,8 @@
-"""What the configuration decides for writing, as plain values. Pure."""
+"""What the configuration decides for writing and comparing, as plain values. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import time
 from zoneinfo import ZoneInfo
 
 from tillbridge.doubt import Patience
@@ -56,3 +58,18 @@ class DoubtPolicy:
         return Patience(
             self.wait_s, min(FIRST_PATIENCE_S, learned) if lag_worst_s < 600 else learned
         )
+
+
+@dataclass(frozen=True, slots=True)
+class NightPlan:
+    """When, how far back, and whether differences are put right by themselves.
+
+    Attributes:
+        at: local time of each place, by the ledger's id: after its business day's cut-off.
+        back_days: how many days are compared, yesterday included.
+        repairs: at exclusive locations, differences are put right.
+    """
+
+    at: Mapping[int, time]
+    back_days: int
+    repairs: bool

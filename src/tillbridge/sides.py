@@ -7,21 +7,24 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tillbridge.clock import Clock
 from tillbridge.config import Config
 from tillbridge.configured import user_agent
 from tillbridge.connecteam.auth import ApiKey, ClientCredentials
 from tillbridge.connecteam.client import ConnecteamClient, Headers
-from tillbridge.connecteam.projections import Projections
-from tillbridge.connecteam.setup import Setup
 from tillbridge.http import Http, Observer, Timeouts, Transport
-from tillbridge.lightspeed import OAuthSettings
 from tillbridge.lightspeed.client import LightspeedClient
 from tillbridge.lightspeed.oauth import Authenticator
-from tillbridge.lightspeed.tokens import TokenFile
+from tillbridge.lightspeed.token_address import OAuthSettings
+from tillbridge.lightspeed.tokens import TokenFile, token_path
 from tillbridge.neighbours import account_name
 from tillbridge.secrets import resolve
+
+if TYPE_CHECKING:
+    from tillbridge.connecteam.projections import Projections
+    from tillbridge.connecteam.setup import Setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,6 @@ class Transports:
 
 NETWORK = Transports()
 """The real one."""
-
-
-def token_path(ledger_path: Path) -> Path:
-    """The token file: beside the ledger, but never part of its backups."""
-    return ledger_path.with_name("lightspeed-token.json")
 
 
 def sign_in_pool(
@@ -81,11 +79,11 @@ def authenticator(
 
 @dataclass(frozen=True, slots=True)
 class ConnecteamSide:
-    """Connecteam's side: for work, and for setting up."""
+    """Connecteam's side: for work, and for setting up, which is loaded for that alone."""
 
     client: ConnecteamClient
-    setup: Setup
-    projections: Projections
+    setup: "Setup"
+    projections: "Projections"
     headers: Headers
 
 
@@ -97,15 +95,10 @@ def connecteam_side(
     observer: Observer | None = None,
 ) -> ConnecteamSide:
     """Connecteam's side, with one sign-in for all of it."""
-    section = config.connecteam
-    http = Http(
-        section.address,
-        timeouts=Timeouts(section.connect_timeout, section.timeout),
-        max_connections=8,
-        user_agent=user_agent(config.name),
-        transport=transport,
-        observer=observer,
-    )
+    from tillbridge.connecteam.projections import Projections  # noqa: PLC0415  # see ConnecteamSide
+    from tillbridge.connecteam.setup import Setup  # noqa: PLC0415  # see ConnecteamSide
+
+    http = _connecteam_pool(config, transport, observer)
     headers = _connecteam_headers(config, environ, http, clock)
     return ConnecteamSide(
         ConnecteamClient(http, headers),
@@ -122,7 +115,22 @@ def connecteam_client(
     transport: Transport | None = None,
 ) -> ConnecteamClient:
     """Connecteam's side, for work."""
-    return connecteam_side(config, environ, clock, transport).client
+    http = _connecteam_pool(config, transport)
+    return ConnecteamClient(http, _connecteam_headers(config, environ, http, clock))
+
+
+def _connecteam_pool(
+    config: Config, transport: Transport | None = None, observer: Observer | None = None
+) -> Http:
+    section = config.connecteam
+    return Http(
+        section.address,
+        timeouts=Timeouts(section.connect_timeout, section.timeout),
+        max_connections=8,
+        user_agent=user_agent(config.name),
+        transport=transport,
+        observer=observer,
+    )
 
 
 def _connecteam_headers(

@@ -6,12 +6,13 @@ Nothing connects at import, and nothing here decides anything.
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.backfill import Backfill, History
 from tillbridge.bases import Bases
-from tillbridge.by_hand import ByHand
 from tillbridge.clock import Clock
 from tillbridge.config import Config, Location
 from tillbridge.configured import (
@@ -23,11 +24,9 @@ from tillbridge.configured import (
     shares_of,
     target_policies,
 )
-from tillbridge.correct import Corrector
 from tillbridge.days import epoch_ms, local_date, start_of_day
 from tillbridge.delivery import Delivery
 from tillbridge.errors import CredentialsRefused, TryLater
-from tillbridge.learning import Learner
 from tillbridge.ledger import alarmed, generation, locations, rulebook, targets
 from tillbridge.ledger.locations import Identity
 from tillbridge.ledger.store import Ledger
@@ -37,8 +36,6 @@ from tillbridge.memory import share_one_pool
 from tillbridge.policy import DoubtPolicy
 from tillbridge.reader import Reader, Source
 from tillbridge.readings import Readings
-from tillbridge.reconcile.assembly import Means, assemble
-from tillbridge.reconcile.whole_days import Place
 from tillbridge.recording import Recorder
 from tillbridge.replace import Replacer
 from tillbridge.settle import Settler
@@ -50,9 +47,14 @@ from tillbridge.sides import (
     lightspeed_client,
 )
 from tillbridge.stops import UNTIL_RESTART
-from tillbridge.sync import Pass, SyncPlan, Writers
 from tillbridge.watermark import Mark, Watermark
 from tillbridge.windows import Period
+
+if TYPE_CHECKING:
+    from tillbridge.by_hand import ByHand
+    from tillbridge.fitting import Fitted
+    from tillbridge.reconcile.assembly import Keeping
+    from tillbridge.sync import Pass
 
 _log = get_logger("tillbridge.wiring")
 
@@ -114,51 +116,51 @@ class Bridge:
         self._put_together()
 
     def _put_together(self) -> None:
-        """Make what writes: everything behind the account and the readings."""
-        config, ledger = self.config, self.ledger
-        patience = config.doubt.patience
-        doubts = DoubtPolicy(config.doubt.wait, None if patience == "auto" else patience)
-        currencies = {key: policy.currency for key, policy in self.policies.items()}
-        readings = Readings(ledger, self.account, currencies)
-        bases = Bases(ledger, self.account, readings, self.policies, doubts, self.alarms)
-        replacer = Replacer(ledger, self.account, self.policies, doubts, self.alarms)
-        self.replacer = replacer
-        corrector = Corrector(ledger, self.account, self.policies, doubts, replacer, self.alarms)
-        self.settler = Settler(
-            ledger, self.account, readings, self.policies, doubts, replacer, self.alarms
-        )
-        self.by_hand = ByHand(ledger, self.account, self.policies, doubts, replacer, self.alarms)
-        recorder = Recorder(ledger, self.account, self.policies, self.alarms)
-        self.delivery = self._make_delivery(bases, recorder)
-        learner = Learner(ledger, self.account, readings, self.policies)
-        places = [Place(self.sources[p.name], bounds_of(p)) for p in config.locations if p.enabled]
-        self.keeping = assemble(
-            Means(ledger, self.account, readings, self.pages, self.clock, self.alarms,
-                  self._executor, config.lightspeed.max_concurrency, corrector, replacer, bases),
-            self.policies,
-            places,
-            doubts,
-            night_of(config, {s.lightspeed_id: s.id for s in self.sources.values()}),
-        )  # fmt: skip
-        self._writers = Writers(
-            self.settler, recorder, replacer, corrector, bases, self.delivery, learner,
-            self.keeping.repairer,
-        )  # fmt: skip
+        """Make what posts: everything behind the account and the readings."""
+        ledger, account, policies, alarms = self.ledger, self.account, self.policies, self.alarms
+        patience = self.config.doubt.patience
+        doubts = DoubtPolicy(self.config.doubt.wait, None if patience == "auto" else patience)
+        currencies = {key: policy.currency for key, policy in policies.items()}
+        readings = Readings(ledger, account, currencies)
+        self._doubts, self._readings = doubts, readings
+        self._bases = Bases(ledger, account, readings, policies, doubts, alarms)
+        self.replacer = Replacer(ledger, account, policies, doubts, alarms)
+        self.settler = Settler(ledger, account, readings, policies, doubts, self.replacer, alarms)
+        self._recorder = Recorder(ledger, account, policies, alarms)
+        self.delivery = self._make_delivery()
 
-    def _make_delivery(self, bases: Bases, recorder: Recorder) -> Delivery:
+    @cached_property
+    def _fitted(self) -> "Fitted":
+        from tillbridge.fitting import Basics, fit  # noqa: PLC0415  # see that module
+
+        basics = Basics(
+            self.ledger, self.account, self._readings, self._bases, self.replacer, self.settler,
+            self._recorder, self.delivery, self.pages, self.policies, self._doubts, self.clock,
+            self.alarms, self._executor, self.config.lightspeed.max_concurrency,
+        )  # fmt: skip
+        places = [place for place in self.config.locations if place.enabled]
+        return fit(
+            basics,
+            [(self.sources[place.name], bounds_of(place)) for place in places],
+            night_of(self.config, {s.lightspeed_id: s.id for s in self.sources.values()}),
+        )
+
+    @property
+    def by_hand(self) -> "ByHand":
+        """A person's word on what is in doubt."""
+        return self._fitted.by_hand
+
+    @property
+    def keeping(self) -> "Keeping":
+        """Comparing, and putting right."""
+        return self._fitted.keeping
+
+    def _make_delivery(self) -> Delivery:
         batch_age = self.config.sync.max_batch_age
         return Delivery(
-            self.ledger,
-            self.account,
-            bases,
-            recorder,
-            self.policies,
-            self.clock,
-            self._executor,
-            4,
-            None if batch_age == "auto" else batch_age,
-            self._note_intent,
-        )
+            self.ledger, self.account, self._bases, self._recorder, self.policies, self.clock,
+            self._executor, 4, None if batch_age == "auto" else batch_age, self._note_intent,
+        )  # fmt: skip
 
     def _register(self) -> dict[str, Source]:
         """Make the ledger know the locations; by name."""
@@ -224,12 +226,14 @@ class Bridge:
         self._mark = Mark(self._mark.generation, batch_id, wall_ms)
         self.watermark.write(self._mark, durable=False)
 
-    def make_pass(self, *, patient: bool = False) -> Pass:
+    def make_pass(self, *, patient: bool = False) -> "Pass":
         """A pass; it posts only if this process holds the lock.
 
         Args:
             patient: sales may wait for company, because another pass will come.
         """
+        from tillbridge.sync import Pass, SyncPlan  # noqa: PLC0415  # see `fitting`
+
         posts = self.lock.is_held
         plans = [
             SyncPlan(
@@ -244,7 +248,7 @@ class Bridge:
         return Pass(
             self.ledger,
             self._reader,
-            self._writers if posts else None,
+            self._fitted.writers if posts else None,
             plans,
             self.clock,
             self.alarms,

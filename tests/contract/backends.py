@@ -25,9 +25,9 @@ from tillbridge.clock import Clock, SystemClock
 from tillbridge.connecteam.auth import ApiKey
 from tillbridge.connecteam.client import ConnecteamClient
 from tillbridge.http import Http, Timeouts
-from tillbridge.lightspeed import OAuthSettings
 from tillbridge.lightspeed.client import LightspeedClient
 from tillbridge.lightspeed.oauth import Authenticator
+from tillbridge.lightspeed.token_address import OAuthSettings
 from tillbridge.lightspeed.tokens import TokenFile
 from tillbridge.sale import Transaction
 from tillbridge.sandbox import Sandbox

@@ -16,12 +16,11 @@ from typing import Any, Self
 from tillbridge.clock import SystemClock
 from tillbridge.config import load
 from tillbridge.http import Http, Timeouts
-from tillbridge.lightspeed import OAuthSettings
 from tillbridge.lightspeed.oauth import Authenticator
-from tillbridge.lightspeed.tokens import TokenFile
+from tillbridge.lightspeed.token_address import OAuthSettings
+from tillbridge.lightspeed.tokens import TokenFile, token_path
 from tillbridge.sandbox import Sandbox, config_toml
 from tillbridge.secrets import resolve
-from tillbridge.sides import token_path
 
 COMMAND = [sys.executable, "-m", "tillbridge"]
 TRACE = "Traceback (most recent call last)"

@@ -12,8 +12,7 @@ import pytest
 from system.conftest import Made
 from system.inside import inside
 from system.installation import Installation, environment
-from tillbridge.lightspeed.tokens import TokenFile
-from tillbridge.sides import token_path
+from tillbridge.lightspeed.tokens import TokenFile, token_path
 
 NURSERY = Path(__file__).with_name("nursery.py")
 QUICK = {"access_ttl_s": 0.3, "lightspeed_latency_ms": 30, "plan": "none"}

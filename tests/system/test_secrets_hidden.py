@@ -20,8 +20,7 @@ from system.inside import inside
 from system.installation import TRACE, Done, Installation, until
 from tillbridge.__main__ import main
 from tillbridge.cli import places
-from tillbridge.lightspeed.tokens import TokenFile, TokenState
-from tillbridge.sides import token_path
+from tillbridge.lightspeed.tokens import TokenFile, TokenState, token_path
 
 MARK = "PLANTED"
 # Awkward on purpose: quotes, spaces, and all that addresses, JSON and HTML write differently.

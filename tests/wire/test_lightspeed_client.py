@@ -10,7 +10,7 @@ import pytest
 
 from tillbridge.errors import CredentialsRefused, NeedsPerson, TillbridgeError, TryLater
 from tillbridge.http import Http, Timeouts
-from tillbridge.lightspeed import LightspeedClient, NotOperationalBefore
+from tillbridge.lightspeed.client import LightspeedClient, NotOperationalBefore
 
 START = datetime(2026, 11, 1, 13, 0, 0, 123999, tzinfo=timezone(timedelta(hours=1)))
 END = datetime(2026, 11, 2, tzinfo=UTC)

@@ -17,9 +17,11 @@ from tillbridge import log
 from tillbridge.clock import SystemClock
 from tillbridge.errors import CredentialsRefused, TryLater
 from tillbridge.http import Http, Timeouts
-from tillbridge.lightspeed import Authenticator, OAuthSettings, TokenFile
 from tillbridge.lightspeed import tokens as tokens_module
+from tillbridge.lightspeed.oauth import Authenticator
+from tillbridge.lightspeed.token_address import OAuthSettings
 from tillbridge.lightspeed.token_status import MOST_LOST
+from tillbridge.lightspeed.tokens import TokenFile
 
 TOKEN_URL = "https://auth.example.test/realms/k-series/protocol/openid-connect/token"
 INVALID = {"error": "invalid_grant", "error_description": "Token is not active"}
@@ -503,7 +505,9 @@ import sys
 from pathlib import Path
 from tillbridge.clock import SystemClock
 from tillbridge.http import Http, Timeouts
-from tillbridge.lightspeed import Authenticator, OAuthSettings, TokenFile
+from tillbridge.lightspeed.oauth import Authenticator
+from tillbridge.lightspeed.token_address import OAuthSettings
+from tillbridge.lightspeed.tokens import TokenFile
 from tillbridge.log import configure_logging
 configure_logging("warning")
 url, path, times = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

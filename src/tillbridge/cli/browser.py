@@ -11,8 +11,8 @@ from tillbridge.cli.options import say
 from tillbridge.clock import Clock
 from tillbridge.config import Config
 from tillbridge.errors import ConfigError, Problem, UsageError
-from tillbridge.lightspeed import Authenticator
 from tillbridge.lightspeed.authorize_page import look
+from tillbridge.lightspeed.oauth import Authenticator
 from tillbridge.lightspeed.signing_in import (
     Attempt,
     NotTheAnswer,

@@ -10,11 +10,12 @@ from tillbridge.cli.sides import lightspeed_places
 from tillbridge.clock import Clock
 from tillbridge.config import Config
 from tillbridge.errors import CredentialsRefused, TillbridgeError
-from tillbridge.lightspeed import LightspeedClient, NotOperationalBefore, TokenFile, TokenStatus
+from tillbridge.lightspeed.client import LightspeedClient, NotOperationalBefore
 from tillbridge.lightspeed.signing_in import READ_SCOPE
-from tillbridge.lightspeed.token_status import status_of
+from tillbridge.lightspeed.token_status import TokenStatus, status_of
+from tillbridge.lightspeed.tokens import TokenFile, token_path
 from tillbridge.matching import Place
-from tillbridge.sides import lightspeed_looks_once, token_path
+from tillbridge.sides import lightspeed_looks_once
 
 _SIGN_IN = "Lightspeed: sign-in"
 _RIGHT = "Lightspeed: reading sales"

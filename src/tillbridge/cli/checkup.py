@@ -8,9 +8,9 @@ from tillbridge.findings import Finding, Level
 from tillbridge.gauges import take
 from tillbridge.health import judge
 from tillbridge.ledger.store import Ledger
+from tillbridge.lightspeed.tokens import token_path
 from tillbridge.log import get_logger
 from tillbridge.neighbours import AccountName
-from tillbridge.sides import token_path
 
 _log = get_logger("tillbridge.checkup")
 

@@ -19,7 +19,7 @@ from tillbridge.days import epoch_ms, from_epoch_ms, local_date, start_of_day
 from tillbridge.errors import TillbridgeError
 from tillbridge.ledger import outlook
 from tillbridge.ledger.status import iso
-from tillbridge.lightspeed import NotOperationalBefore
+from tillbridge.lightspeed.client import NotOperationalBefore
 from tillbridge.wiring import Bridge
 
 _SAMPLES = 6

@@ -65,7 +65,9 @@ class Common:
         """As `load`, with what is unwise for the caller to tell."""
         from tillbridge.config import Loaded, load
         from tillbridge.log import configure_logging
+        from tillbridge.memory import end_start
 
+        end_start()  # the command's own modules have been imported
         asked = os.environ.get("TILLBRIDGE_LOG_LEVEL")
         configure_logging(None if is_service else asked or "critical")
         loaded = load(self.config_path(), need_locations=need_locations)

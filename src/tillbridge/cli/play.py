@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tillbridge.cli.options import say
 from tillbridge.errors import TryLater, UsageError
+from tillbridge.memory import end_start
 from tillbridge.sandbox import Sandbox, SandboxOptions, config_toml, serve
 from tillbridge.sandbox.options import PLAN_LIMITS
 
@@ -24,6 +25,7 @@ def sandbox(
     folder: Path | None,
 ) -> None:
     """Serve until interrupted; writes a configuration that fits."""
+    end_start()
     if plan not in (*PLAN_LIMITS, "none"):
         raise UsageError(f"There is no plan {plan!r}.", f"Choose {', '.join(PLAN_LIMITS)} or none.")
     try:

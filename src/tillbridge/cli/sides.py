@@ -1,7 +1,8 @@
 """The locations of both sides as plain places, each asked with one request where that is enough."""
 
 from tillbridge.connecteam.client import ConnecteamClient
-from tillbridge.lightspeed import Business, LightspeedClient
+from tillbridge.lightspeed.client import LightspeedClient
+from tillbridge.lightspeed.wire import Business
 from tillbridge.matching import Place
 
 

@@ -10,9 +10,9 @@ from tillbridge.cli.sides import lightspeed_places
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
 from tillbridge.errors import TillbridgeError, UsageError
-from tillbridge.lightspeed import TokenFile, TokenStatus
-from tillbridge.lightspeed.token_status import status_of
-from tillbridge.sides import authenticator, lightspeed_client, token_path
+from tillbridge.lightspeed.token_status import TokenStatus, status_of
+from tillbridge.lightspeed.tokens import TokenFile, token_path
+from tillbridge.sides import authenticator, lightspeed_client
 
 
 def authorize(

@@ -5,7 +5,6 @@ from typing import Any
 
 from tillbridge.cli.checkup import Checkup
 from tillbridge.cli.options import Common, print_json, say
-from tillbridge.cli.tables import Column, Kind, show
 from tillbridge.cli.unposted import asked_for, unconfirmed
 from tillbridge.clock import SystemClock
 from tillbridge.config import Config
@@ -103,6 +102,8 @@ def _quota(windows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print_status(rows: list[dict[str, Any]], quota: dict[str, Any]) -> None:
+    from tillbridge.cli.tables import Column, Kind, show  # programs read no tables
+
     columns = [Column("name"), *(Column(name.replace("_", " "), Kind.NUMBER) for name in _COUNTS)]
     cells = [
         [row["name"], *(row[name] for name in _COUNTS), row["cursor"] or "not yet"] for row in rows

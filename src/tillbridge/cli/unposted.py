@@ -1,5 +1,9 @@
 """Plain sentences for sales that are on their way: sent but not confirmed, or still waiting."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Connection, select
 
 from tillbridge.cli.options import counted, say
@@ -8,8 +12,10 @@ from tillbridge.ledger import corrections, status
 from tillbridge.ledger.removals import ASKED_FOR, Purpose
 from tillbridge.ledger.schema import batch, part
 from tillbridge.ledger.store import Ledger
-from tillbridge.recording import Delivered
 from tillbridge.states import PartState
+
+if TYPE_CHECKING:  # `status` looks here too, and delivers nothing
+    from tillbridge.recording import Delivered
 
 
 def not_yet_posted(ledger: Ledger) -> list[str]:

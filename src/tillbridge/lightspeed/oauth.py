@@ -13,7 +13,6 @@ from datetime import timedelta
 from tillbridge.clock import Clock
 from tillbridge.errors import CredentialsRefused, TillbridgeError, TryLater
 from tillbridge.http import Http
-from tillbridge.lightspeed import signing_in
 from tillbridge.lightspeed.claims import person_of
 from tillbridge.lightspeed.token_address import Failure, OAuthSettings, TokenAddress, Why
 from tillbridge.lightspeed.token_status import MOST_LOST, TokenStatus, margin_s, status_of
@@ -106,6 +105,8 @@ class Authenticator:
             CredentialsRefused: Lightspeed does not accept the code, or gives too little for it.
             TryLater: the token address or the disk does not work now.
         """
+        from tillbridge.lightspeed import signing_in  # noqa: PLC0415  # only with a person
+
         keep_secret(code)
         parameters = {
             "grant_type": "authorization_code",

@@ -25,6 +25,11 @@ _LOCK_TRIES = 1200  # of 0.1 s each: longer than any exchange that another proce
 _LOCK_PAUSE_S = 0.1
 
 
+def token_path(ledger_path: Path) -> Path:
+    """Where it is: beside the ledger, but never part of its backups."""
+    return ledger_path.with_name("lightspeed-token.json")
+
+
 class TokenState(BaseModel):
     """A sign-in.
 

@@ -10,11 +10,11 @@ from tillbridge.bases import Bases
 from tillbridge.clock import Clock
 from tillbridge.correct import Corrector
 from tillbridge.ledger.store import Ledger
-from tillbridge.policy import DoubtPolicy, TargetPolicy
+from tillbridge.policy import DoubtPolicy, NightPlan, TargetPolicy
 from tillbridge.readings import Readings
 from tillbridge.reconcile.deeds import Deeds
 from tillbridge.reconcile.ending import Ender
-from tillbridge.reconcile.nightly import Nightly, NightPlan
+from tillbridge.reconcile.nightly import Nightly
 from tillbridge.reconcile.reconciler import Reconciler
 from tillbridge.reconcile.repairing import Repairer
 from tillbridge.reconcile.rounds import Looker

@@ -6,8 +6,7 @@ the configuration says so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 
 from tillbridge.alarms import Alarms
 from tillbridge.clock import Clock
@@ -15,7 +14,7 @@ from tillbridge.days import epoch_ms, local_date
 from tillbridge.ledger import locations, repairs
 from tillbridge.ledger.store import Ledger
 from tillbridge.log import get_logger
-from tillbridge.policy import TargetPolicy
+from tillbridge.policy import NightPlan, TargetPolicy
 from tillbridge.reconcile.finality import WORDS
 from tillbridge.reconcile.reconciler import Compared, Reconciler
 from tillbridge.reconcile.whole_days import Place
@@ -26,21 +25,6 @@ _log = get_logger("tillbridge.reconcile")
 _AGAIN_S = 900.0
 _MOST_TRIES = 4
 _DAY_S = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class NightPlan:
-    """When, how far back, and whether differences are put right by themselves.
-
-    Attributes:
-        at: local time of each place, by the ledger's id: after its business day's cut-off.
-        back_days: how many days are compared, yesterday included.
-        repairs: at exclusive locations, differences are put right.
-    """
-
-    at: Mapping[int, time]
-    back_days: int
-    repairs: bool
 
 
 class Nightly:
