@@ -216,6 +216,10 @@ def _named(name: str | None, code: str | None) -> GroupName:
 def _digest(
     sale_type: str, closed_ms: int, groups: dict[GroupName, Sums], currency: str | None
 ) -> bytes:
-    rows = sorted((*group, *map(plain_text, sums)) for group, sums in groups.items())
+    rows = [
+        (*group, plain_text(sums.net), plain_text(sums.tax), plain_text(sums.service_charge))
+        for group, sums in groups.items()
+    ]
+    rows.sort()
     content = repr((sale_type, closed_ms, rows, currency)).encode()
     return blake2b(content, digest_size=16).digest()

@@ -72,7 +72,6 @@ def record_of(sale: Sale, rules: Rules) -> Record:
     summary = summarise(sale)
     answer = summary if isinstance(summary, Quarantined) else map_sale(summary, rules)
     known = summary if isinstance(summary, Summary) else None
-    transaction = answer if isinstance(answer, Transaction) else None
     reason = None if isinstance(answer, Transaction) else answer.reason
     opened_ms = epoch_ms(sale.opened) if sale.opened else None
     kept = _kept(sale) if isinstance(answer, Quarantined) else None
@@ -80,31 +79,30 @@ def record_of(sale: Sale, rules: Rules) -> Record:
     reference = _key(sale.reference, sale.fisc_id, opened_ms, digest)
     if reference.startswith("digest:") and isinstance(answer, Transaction):
         # Two such sales with the same content could not be told apart, so a person must look.
-        reason, transaction = "the sale has no accountReference and no accountFiscId", None
+        reason = "the sale has no accountReference and no accountFiscId"
         kept = _kept(sale)
         answer = Quarantined(reason)
     total = known.total if known else None
+    sent = (None,) * 5
+    if isinstance(answer, Transaction):
+        sent = (answer.sale_type, answer.created_at, answer.amount, answer.tax, answer.currency)
     return Record(
-        reference=reference,
-        fisc_id=sale.fisc_id or None,
-        receipt_id=sale.receipt_id or None,
-        opened_ms=opened_ms,
-        closed_ms=_closed_ms(sale, known),
-        source_type=sale.type,
-        net=plain_text(total.net) if total else None,
-        tax=plain_text(total.tax) if total else None,
-        service_charge=plain_text(total.service_charge) if total else None,
-        digest=digest,
-        rules=rules.version,
-        connecteam_id=rules.connecteam_id,
-        sale_type=transaction.sale_type if transaction else None,
-        created_at=transaction.created_at if transaction else None,
-        amount=transaction.amount if transaction else None,
-        tax_amount=transaction.tax if transaction else None,
-        currency=transaction.currency if transaction else None,
-        state=_state(answer),
-        reason=reason,
-        kept=kept,
+        reference,
+        sale.fisc_id or None,
+        sale.receipt_id or None,
+        opened_ms,
+        _closed_ms(sale, known),
+        sale.type,
+        None if total is None else plain_text(total.net),
+        None if total is None else plain_text(total.tax),
+        None if total is None else plain_text(total.service_charge),
+        digest,
+        rules.version,
+        rules.connecteam_id,
+        *sent,
+        _state(answer),
+        reason,
+        kept,
     )
 
 
