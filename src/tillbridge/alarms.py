@@ -5,8 +5,9 @@ decided in `announce`; what was told before a restart is in the ledger (`ledger/
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from tillbridge.log import get_logger
 
@@ -22,8 +23,7 @@ class Level(StrEnum):
     """Sales do not arrive until somebody acts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Struct, frozen=True):
     """One thing that needs a person.
 
     Attributes:

@@ -5,9 +5,11 @@ The *book* is what people have been told so far. It changes by `update` (what st
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tillbridge.alarms import Alarm, Level
 
@@ -15,8 +17,7 @@ MOST_BETWEEN_S = 7 * 86_400.0
 """Reminders never come more seldom than that: an alarm that stands must not be forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
-class Habits:
+class Habits(Struct, frozen=True):
     """When people want to hear what.
 
     Attributes:
@@ -40,8 +41,7 @@ class Habits:
         return clock >= begins or clock < ends
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An alarm in the book.
 
     Attributes:
@@ -70,8 +70,7 @@ class Kind(StrEnum):
     RESOLVED = "resolved"
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(Struct, frozen=True):
     """One alarm in a message; `entry` is as it was before it was handed over."""
 
     kind: Kind
@@ -157,8 +156,7 @@ def not_delivered(book: Book, failed: Iterable[Announcement]) -> dict[str, Entry
     return changed
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """What people read.
 
     Attributes:

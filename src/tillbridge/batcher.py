@@ -14,9 +14,10 @@ so every part is made such that totals can tell what became of it:
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from tillbridge.sale import Transaction
 from tillbridge.states import Lane
@@ -48,8 +49,7 @@ class Row(NamedTuple):
     fence: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """The rows of one request at one Connecteam location, in the order in which they are sent."""
 
     location_id: int
@@ -73,8 +73,7 @@ class Part:
         return max(row.transaction.created_at for row in self.rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     parts: tuple[Part, ...]
 
     @property

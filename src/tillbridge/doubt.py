@@ -15,8 +15,9 @@ The rules, their proof and their limits: docs/exactly-once.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations, product
+
+from msgspec import Struct
 
 MAX_DOUBTS = 12
 """More parts in doubt at one location than could ever be under way at once."""
@@ -24,8 +25,7 @@ MAX_DOUBTS = 12
 NEVER = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """`wait_s` is T and `lag_s` is L."""
 
     wait_s: float
@@ -37,8 +37,7 @@ class Patience:
         return self.lag_s / 10
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(Struct, frozen=True):
     """Seconds since the last of each; NEVER if there was none since the base.
 
     Attributes:
@@ -56,8 +55,7 @@ class Quiet:
         return max(0.0, after_ack, after_delete)
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """A part in doubt: its id, its sum (S), and seconds since we stopped waiting for its answer."""
 
     part_id: int
@@ -65,16 +63,14 @@ class Doubt:
     ended_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a final reading suggested, and how many seconds ago; it needs a second one."""
 
     text: str
     age_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """All that is known about one Connecteam location with parts in doubt.
 
     Attributes:
@@ -98,31 +94,27 @@ class Situation:
     earlier: Verdict | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadLater:
+class ReadLater(Struct, frozen=True):
     """Nothing can be decided yet; `verdict` is kept if the next reading must confirm it."""
 
     after_s: float
     verdict: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """These parts landed, those did not."""
 
     landed: tuple[int, ...]
     not_landed: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceWindow:
+class ReplaceWindow(Struct, frozen=True):
     """Totals cannot tell; take the window out and send its rows again."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Totals cannot tell, and only a person may decide."""
 
     reason: str
@@ -213,8 +205,7 @@ def _unclear(situation: Situation) -> ReplaceWindow | Hold:
     return Hold(reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+class Examination(Struct, frozen=True):
     """One location without open doubts: do its totals show what the ledger put there?
 
     Attributes:
@@ -237,34 +228,29 @@ class Examination:
     waiting_sums: Sequence[int] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AsExpected:
+class AsExpected(Struct, frozen=True):
     """The totals are explained to the cent."""
 
 
-@dataclass(frozen=True, slots=True)
-class LookAgain:
+class LookAgain(Struct, frozen=True):
     """They may still be catching up."""
 
     after_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
+class Foreign(Struct, frozen=True):
     """Somebody else wrote this much; allowed here, and taken into a new base."""
 
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class AppliedLate:
+class AppliedLate(Struct, frozen=True):
     """An attempt that was decided as not landed was applied after all; its rows are there twice."""
 
     part_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class StopPosting:
+class StopPosting(Struct, frozen=True):
     """Going on could double sales; `name` is what a person's command refers to."""
 
     name: str

@@ -5,8 +5,9 @@ code, a line.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Level(StrEnum):
@@ -23,8 +24,7 @@ class Level(StrEnum):
 _EXIT = {Level.NOTE: 0, Level.LATE: 69, Level.PERSON: 3}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing about the state of the bridge that somebody may want to know.
 
     Attributes:

@@ -7,7 +7,8 @@ first asked for.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
@@ -30,8 +31,7 @@ from tillbridge.sync import Writers
 from tillbridge.windows import Bounds
 
 
-@dataclass(frozen=True, slots=True)
-class Basics:
+class Basics(Struct, frozen=True):
     """What there is already; see each."""
 
     ledger: Ledger
@@ -51,8 +51,7 @@ class Basics:
     max_in_flight: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Struct, frozen=True):
     """A person's word; comparing and putting right; everything that writes, for a pass."""
 
     by_hand: ByHand

@@ -15,9 +15,10 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from tillbridge.log import keep_secret
 
@@ -32,8 +33,7 @@ Transport = httpx.BaseTransport
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came back. `headers` has lower-case names."""
 
     status: int
@@ -41,8 +41,7 @@ class Answer:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoAnswer(Struct, frozen=True):
     """No complete answer came back.
 
     Attributes:
@@ -60,8 +59,7 @@ Observer = Callable[[Answer | NoAnswer], None]
 """Told of every exchange, with what came of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """In seconds. `total_s` bounds each wait for bytes, not the whole exchange."""
 
     connect_s: float

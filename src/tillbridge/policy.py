@@ -1,9 +1,10 @@
 """What the configuration decides for writing and comparing, as plain values. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import time
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from tillbridge.doubt import Patience
 
@@ -15,8 +16,7 @@ _LAG_FACTOR = 5
 _LAG_FLOOR_S = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class TargetPolicy:
+class TargetPolicy(Struct, frozen=True):
     """One Connecteam location.
 
     Attributes:
@@ -36,8 +36,7 @@ class TargetPolicy:
     may_replace: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DoubtPolicy:
+class DoubtPolicy(Struct, frozen=True):
     """`wait_s` is T; `patience_s` is L, or None where it is learned from what was observed."""
 
     wait_s: float
@@ -60,8 +59,7 @@ class DoubtPolicy:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class NightPlan:
+class NightPlan(Struct, frozen=True):
     """When, how far back, and whether differences are put right by themselves.
 
     Attributes:

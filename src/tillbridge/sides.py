@@ -5,9 +5,10 @@ For the bridge and for commands that need one side alone. Nothing connects when 
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tillbridge.clock import Clock
 from tillbridge.config import Config
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from tillbridge.connecteam.setup import Setup
 
 
-@dataclass(frozen=True, slots=True)
-class Transports:
+class Transports(Struct, frozen=True):
     """A test's own transports instead of the network."""
 
     lightspeed: Transport | None = None
@@ -77,8 +77,7 @@ def authenticator(
     return Authenticator(http, settings, TokenFile(token_path(ledger_path)), clock)
 
 
-@dataclass(frozen=True, slots=True)
-class ConnecteamSide:
+class ConnecteamSide(Struct, frozen=True):
     """Connecteam's side: for work, and for setting up, which is loaded for that alone."""
 
     client: ConnecteamClient

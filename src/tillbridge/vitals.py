@@ -4,11 +4,11 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceFigures:
+class PlaceFigures(Struct, frozen=True):
     """A location. Ages in seconds; None where there is nothing to measure.
 
     Attributes:
@@ -46,8 +46,7 @@ class PlaceFigures:
     compared_age_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
+class SignIn(Struct, frozen=True):
     """The Lightspeed sign-in.
 
     Attributes:
@@ -63,8 +62,7 @@ class SignIn:
     answer_lost: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """Connecteam's requests of the present day.
 
     Attributes:
@@ -78,8 +76,7 @@ class Quota:
     reset_in_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
+class Disk(Struct, frozen=True):
     """Where the ledger is.
 
     Attributes:
@@ -93,8 +90,7 @@ class Disk:
     ledger_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """An alarm of the service that stands: credentials refused, days that differ, and the like.
 
     Attributes:
@@ -108,8 +104,7 @@ class Standing:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """All that health is judged by.
 
     Attributes:

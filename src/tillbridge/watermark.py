@@ -5,14 +5,14 @@ backup. A ledger that lies behind it is an old copy, and would send again what i
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 _WIDTH = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """How far posting has come.
 
     Attributes:

@@ -6,9 +6,10 @@ sales may appear late; re-reads reach further back, because tills work offline. 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from tillbridge.days import epoch_ms, from_epoch_ms
 
@@ -28,16 +29,14 @@ Four days at most: what four windows side by side bring still fits into one that
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Struct, frozen=True):
     """From `start` up to, but without, `end`; both aware."""
 
     start: datetime
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Rescan:
+class Rescan(Struct, frozen=True):
     """A re-read, every so many seconds or daily at a local time; it reaches back `back_s`."""
 
     name: str
@@ -46,8 +45,7 @@ class Rescan:
     at: time | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """What a location's live sync covers.
 
     Attributes:

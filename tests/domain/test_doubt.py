@@ -1,9 +1,10 @@
 """What became of a request whose answer was lost: each rule as a table, then many small worlds."""
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from tillbridge.doubt import (
     MAX_DOUBTS,

@@ -1,9 +1,9 @@
 """The figures of health, read from a real ledger, a real token file and the disk."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.tools import HARBOUR, NOON, NOON_MS, NOON_S, STATION, record
 from tillbridge import announce

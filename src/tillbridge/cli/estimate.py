@@ -6,10 +6,11 @@ six pages of a location that the ledger knows nothing of.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
+
+from msgspec import Struct
 
 from tillbridge.backfill import History
 from tillbridge.batcher import MAX_ROWS
@@ -26,8 +27,7 @@ _SAMPLES = 6
 _SAMPLE = timedelta(hours=4)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One location.
 
     Attributes:
@@ -49,8 +49,7 @@ class Line:
     unknown: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """The whole backfill; `requests` and `mine` are None where a location cannot be estimated."""
 
     lines: list[Line]

@@ -58,7 +58,7 @@ def _look(common: Common, path: Path) -> _Look:
     instance = None if path.stem == _MAIN else path.stem
     # Named as its user would name it, so that a command in a sentence can be typed.
     own = Common(path if common.config_file is not None else None, instance)
-    called = replace(own, instance=None) if own.config_file is not None else own
+    called = Common(own.config_file, None) if own.config_file is not None else own
     look = _Look(called, instance or "main", [], [], None)
     try:
         config = load(path).config

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import typer
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from tillbridge.config import Alarms, Config, Loaded
 
 
-@dataclass(frozen=True, slots=True)
-class Common:
+class Common(Struct, frozen=True):
     """The options that may stand before or after a command's name."""
 
     config_file: Path | None

@@ -3,15 +3,15 @@
 An estimate for people: what goes out is decided by `quota`, request by request.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+
+from msgspec import Struct
 
 from tillbridge.connecteam.quota import Purpose, Shares, Window
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What an account may send (Connecteam's help centre): requests per minute and per day."""
 
     name: str
@@ -26,8 +26,7 @@ PLANS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """When history will be over there.
 
     Attributes:

@@ -4,10 +4,11 @@ Knows how V1 and V2 clients ask and which failures leave a single-use refresh to
 Never here: the token file, a second try, or a token in a message.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal
 from urllib.parse import urlencode, urlsplit
+
+from msgspec import Struct
 
 from tillbridge.clock import Clock
 from tillbridge.errors import CredentialsRefused, TillbridgeError, TryLater
@@ -19,8 +20,7 @@ from tillbridge.log import redact
 _BY_ITSELF = "It is tried again by itself."
 
 
-@dataclass(frozen=True, slots=True)
-class OAuthSettings:
+class OAuthSettings(Struct, frozen=True):
     """How the client is registered at Lightspeed.
 
     Attributes:
@@ -48,8 +48,7 @@ class Why(Enum):
     LOST = auto()  # no readable answer; it may have used the token up
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why nothing was granted, as an error, and what the server said, redacted."""
 
     why: Why

@@ -1,7 +1,8 @@
 """What a stored sign-in tells about itself, without using anything of it up. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from tillbridge.lightspeed.tokens import TokenState
 
@@ -11,8 +12,7 @@ _MARGIN_S = 60.0  # an access token is not given out in its last minute
 MOST_LOST = 50
 
 
-@dataclass(frozen=True, slots=True)
-class TokenStatus:
+class TokenStatus(Struct, frozen=True):
     """What can be said about the sign-in without using it; all times are wall time.
 
     Attributes:
