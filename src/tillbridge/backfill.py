@@ -1,8 +1,8 @@
 """History: read a past period into the ledger, and post it behind the live sales.
 
-Resumable at the row: how far each week has been read is committed with each page, and a sale that
-is in the ledger is never added or posted twice. Several weeks are read at once, while what was read
-is posted; reading runs a bounded way ahead of posting, so that memory and the ledger's waiting
+Resumable at the row: how far each slice has been read is committed with each page, and a sale that
+is in the ledger is never added or posted twice. Several slices are read at once, while what was
+read is posted; reading runs a bounded way ahead of posting, so that memory and the ledger's waiting
 sales stay bounded however long the period is.
 """
 
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from tillbridge.days import epoch_ms, from_epoch_ms
-from tillbridge.delivery import Delivery
+from tillbridge.delivery import REFILL_ROWS, Delivery
 from tillbridge.errors import TillbridgeError
 from tillbridge.ledger import counts, locations, sales
 from tillbridge.ledger.store import Ledger
@@ -25,6 +25,12 @@ from tillbridge.windows import Period, slices
 
 READ_AHEAD = 2000
 """Sales that may wait before reading pauses: twenty full requests."""
+
+BEGIN_WITH = REFILL_ROWS
+"""Sales that wait before posting begins; what comes while it goes on, it finds itself."""
+
+_LOOK_EVERY_S = 0.05
+"""How often a reading that pauses looks whether enough was posted: less than a request takes."""
 
 _ALL_FULL = frozenset({Lane.BACKFILL})
 
@@ -93,11 +99,14 @@ class Backfill:
         self._histories = histories
         self._poster = poster
         self._posting: Future[Delivered] | None = None
+        self._delivered = Delivered()  # by the latest delivery, so far
+        self._counted = 0  # of its sales in the progress
+        self._unsent = 0  # sales that waited when the latest delivery could send nothing
         self._total = sum((h.end - h.period.start for h in histories), timedelta())
         self._left: dict[tuple[int, int], timedelta] = {}
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
-        """Read and post; yields after each page and each delivery.
+        """Read and post; yields after each page, and while reading pauses for the posting.
 
         The last progress tells whether everything was read (`errors` empty, share 1) and whether
         posting ended for the quota or a refusal.
@@ -110,11 +119,11 @@ class Backfill:
                     progress.errors.append(report.error)
                 progress.done_share = self._share()
                 yield progress
-                while self._may_post(progress, should_stop):
+                while self._must_pause(progress, should_stop):
                     yield progress
-            self._take_up(progress, wait=True)
+            self._take_up(progress)
             self._post(frozenset(), should_stop)
-            self._take_up(progress, wait=True)
+            self._take_up(progress)
             yield progress
         finally:
             if self._posting is not None:
@@ -124,35 +133,48 @@ class Backfill:
         """Post what is left, after a wait."""
         return Delivered() if self._delivery is None else self._delivery.run(should_stop)
 
-    def _may_post(self, progress: Progress, should_stop: Callable[[], bool]) -> bool:
-        """Post what fills whole requests; whether there was progress, and more waits than may."""
-        waiting = self._waiting()
-        posted = self._take_up(progress, wait=waiting >= READ_AHEAD)
-        if waiting < READ_AHEAD // 2 or self._posting is not None:
+    def _must_pause(self, progress: Progress, should_stop: Callable[[], bool]) -> bool:
+        """Begin to post where enough waits; whether so much waits that reading has to pause for
+        the posting, which is under way or has just got on.
+        """
+        waiting, posted = self._waiting(), progress.posted
+        self._count(progress)
+        if self._posting is None and waiting >= self._unsent + BEGIN_WITH:
+            self._post(_ALL_FULL, should_stop)
+        self._take_up(progress, _LOOK_EVERY_S if waiting >= READ_AHEAD else 0)
+        if waiting < READ_AHEAD:
             return False
-        self._post(_ALL_FULL, should_stop)
-        posted += self._take_up(progress, wait=self._poster is None)
-        return posted > 0 and self._waiting() >= READ_AHEAD
+        return self._posting is not None or progress.posted > posted
 
     def _post(self, only_full: frozenset[Lane], should_stop: Callable[[], bool]) -> None:
         if self._delivery is None or should_stop():
             return
+        self._delivered, self._counted = Delivered(), 0
         if self._poster is None:
             self._posting = Future()
-            self._posting.set_result(self._delivery.run(should_stop, only_full=only_full))
+            self._posting.set_result(
+                self._delivery.run(should_stop, only_full=only_full, done=self._delivered)
+            )
         else:
             self._posting = self._poster.submit(
-                self._delivery.run, should_stop, only_full=only_full
+                self._delivery.run, should_stop, only_full=only_full, done=self._delivered
             )
 
-    def _take_up(self, progress: Progress, *, wait: bool) -> int:
-        """Take over what the delivery under way did, if it has ended; how many sales it posted."""
-        if self._posting is None or not (wait or self._posting.done()):
-            return 0
+    def _count(self, progress: Progress) -> None:
+        """Add what the delivery under way has posted since the last time."""
+        posted = self._delivered.posted
+        progress.posted += posted - self._counted
+        self._counted = posted
+
+    def _take_up(self, progress: Progress, wait_s: float | None = None) -> None:
+        """Take over what the delivery under way did, if it ends within so many seconds."""
+        if self._posting is None or self._posting not in wait([self._posting], wait_s).done:
+            return
         progress.delivered = self._posting.result()
         self._posting = None
-        progress.posted += progress.delivered.posted
-        return progress.delivered.posted
+        self._count(progress)
+        # Where nothing of what waits could be sent, it is asked again when more has come.
+        self._unsent = 0 if progress.delivered.posted else self._waiting()
 
     def _waiting(self) -> int:
         with self._ledger.view() as view:

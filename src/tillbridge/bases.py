@@ -6,7 +6,7 @@ that later ones are compared with; sales on days outside it wait for a new one, 
 only while nothing is in doubt and all that was written must already show.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -17,11 +17,13 @@ from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.days import utc_date
 from tillbridge.ledger import copies, events, parts, removals, sales, targets
+from tillbridge.ledger.parts import PartRow
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import ONE_DAY, TargetRow
 from tillbridge.log import get_logger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
 from tillbridge.readings import AHEAD, BACK, Reading, Readings, Span, quiet_of, sum_over
+from tillbridge.states import PartState
 from tillbridge.stops import STOP_REMEDIES, UNTIL_RESTART
 
 _log = get_logger("tillbridge.bases")
@@ -34,6 +36,7 @@ VERIFY_LEAVES = 20
 
 _STOP_RECHECK_S = 900.0
 _FIRST_LOOK_S = 5.0
+_NOTHING: Mapping[int, Collection[int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,16 @@ class Bases:
         self._alarms = alarms
         self._watches: dict[int, _Watch] = {key: _Watch() for key in policies}
 
-    def writable(self, wanted: Mapping[int, Wanted]) -> dict[int, Writable]:
-        """Those of these locations that may be written to now; reads totals where it must."""
+    def writable(
+        self, wanted: Mapping[int, Wanted], under_way: Mapping[int, Collection[int]] = _NOTHING
+    ) -> dict[int, Writable]:
+        """Those of these locations that may be written to now; reads totals where it must.
+
+        Args:
+            wanted: what waits, by Connecteam id.
+            under_way: parts whose answers are awaited, where others may join them. Any other open
+                part closes its location, and beside these no totals are read.
+        """
         ready: dict[int, Writable] = {}
         spans: dict[int, Span] = {}
         now = self._account.moment()
@@ -96,14 +107,15 @@ class Bases:
             for key, want in wanted.items():
                 row = targets.get(view, key)
                 assert row is not None
-                if parts.open_parts(view, key) or removals.blocking(view, key):
+                mine = under_way.get(key, ())
+                if not _all_among(parts.open_parts(view, key), mine):
                     continue
-                if row.stop in UNTIL_RESTART:
+                if removals.blocking(view, key) or row.stop in UNTIL_RESTART:
                     continue
                 found = self._judge(view, row, want)
                 if isinstance(found, Writable):
                     ready[key] = found
-                elif self._watches[key].look_at_boot_s <= now.boot_s:
+                elif not mine and self._watches[key].look_at_boot_s <= now.boot_s:
                     spans[key] = found
         for key, reading in self._read(spans, wanted).items():
             writable = self._use(key, wanted[key], reading)
@@ -394,6 +406,11 @@ class Bases:
             f"Nothing is posted to {self._policies[key].name}: {reason}.",
             STOP_REMEDIES[name],
         )
+
+
+def _all_among(rows: Sequence[PartRow], part_ids: Collection[int]) -> bool:
+    """Whether these parts are all still being sent, and among those that may have company."""
+    return all(row.id in part_ids and row.state == PartState.SENDING for row in rows)
 
 
 def _bounds(totals: Mapping[date, int]) -> Writable:

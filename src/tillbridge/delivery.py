@@ -9,27 +9,28 @@ No commit spans a network call. What is still *sending* when the process dies is
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from tillbridge import outcome
 from tillbridge.account import Account
-from tillbridge.bases import Bases, Wanted
-from tillbridge.batcher import MAX_SPAN_S, Batch, Part, Row, plan
+from tillbridge.bases import Bases
+from tillbridge.batcher import MAX_ROWS, MAX_SPAN_S, Batch, Part
 from tillbridge.clock import Clock
 from tillbridge.connecteam.client import Posted
 from tillbridge.connecteam.quota import Purpose
-from tillbridge.ledger import locations, parts, sales, targets
+from tillbridge.ledger import counts, parts, targets
 from tillbridge.ledger.parts import BrokenInvariant, PlanStale
 from tillbridge.ledger.store import Ledger
 from tillbridge.log import get_logger
+from tillbridge.planning import Planner
 from tillbridge.policy import TargetPolicy
 from tillbridge.recording import Delivered, Flight, Recorder
 from tillbridge.states import Lane
 
 _log = get_logger("tillbridge.delivery")
 
-PLAN_ROWS = 1000
-"""Most sales per location and lane that one plan looks at: ten full requests."""
+REFILL_ROWS = 2 * MAX_ROWS
+"""So many more sales must have come to wait before a plan is made while requests fly: each plan
+costs something, whether it finds one request to send or ten."""
 
 MAX_COMMIT_TO_SEND_S = 5.0
 """A longer pause between commit and first byte means a suspended machine: not sent."""
@@ -50,6 +51,8 @@ class _Run:
     queue: list[Batch] = field(default_factory=list)
     flying: dict[Future[Posted], Flight] = field(default_factory=dict)
     stale: int = 0
+    left: int = 0  # sales that the latest plan saw and did not send
+    draining: bool = False  # there is no more planning until nothing flies
 
     @property
     def may_go_on(self) -> bool:
@@ -92,6 +95,7 @@ class Delivery:
         self._ledger = ledger
         self._account = account
         self._bases = bases
+        self._planner = Planner(ledger, bases, policies)
         self._recorder = recorder
         self._policies = policies
         self._clock = clock
@@ -106,6 +110,7 @@ class Delivery:
         *,
         only_full: frozenset[Lane] = frozenset(),
         patient: bool = False,
+        done: Delivered | None = None,
     ) -> Delivered:
         """Post until nothing more can go out now.
 
@@ -114,17 +119,19 @@ class Delivery:
             only_full: lanes of which more sales are on their way, so that only full requests go.
             patient: let sales wait for company as long as the configuration says, or as the day's
                 quota makes useful; there will be another delivery soon.
+            done: counts what is done as it is done, for whoever watches; returned in the end.
         """
         self._recorder.record_left()
-        run = _Run()
+        run = _Run(done or Delivered())
         pause_s = self._pause_s() if patient else 0.0
         if pause_s > 0:
             only_full = frozenset(Lane)
         while run.may_go_on and not should_stop():
-            run.queue = self._plan(only_full)
+            run.draining = False
+            self._plan(run, only_full)
             if not run.queue:
                 break
-            self._fly(run, should_stop)
+            self._fly(run, should_stop, only_full)
         looks = [self._bases.next_look_s(), pause_s or None]
         run.done.next_look_s = min((look for look in looks if look is not None), default=None)
         self._note_unread(run.done)
@@ -140,46 +147,63 @@ class Delivery:
         # A last request in the future comes from a clock that was wrong.
         return max(0.0, age_s - since_s) if since_s >= 0 else 0.0
 
-    def _fly(self, run: "_Run", should_stop: Callable[[], bool]) -> None:
-        """Send a plan, several requests at once where they go to different locations."""
+    def _fly(
+        self, run: "_Run", should_stop: Callable[[], bool], only_full: frozenset[Lane]
+    ) -> None:
+        """Send a plan, several requests at once where they may be."""
         while True:
             if not should_stop():
                 self._launch(run)
+                if self._may_refill(run):
+                    self._plan(run, only_full | {Lane.BACKFILL})
+                    self._launch(run)
             if not run.flying:
                 return
             ended, _ = wait(run.flying, return_when=FIRST_COMPLETED)
+            # Any other answer may close its location, or the gate: it is recorded first.
+            plain = all(isinstance(future.result().shape, outcome.Echo) for future in ended)
             # In a fixed order, so that one seed of a simulation has one story.
             for future in sorted(ended, key=lambda f: run.flying[f].started.batch_id):
                 flight = run.flying.pop(future)
                 if not self._recorder.record(flight, future.result(), run.done):
                     run.queue.clear()
+                    run.draining = True
+                if plain and not should_stop():
+                    self._launch(run)  # now, and not when all that has come is recorded
 
     # -- planning -----------------------------------------------------------------------------
 
-    def _plan(self, only_full: frozenset[Lane]) -> list[Batch]:
-        waiting = self._waiting()
-        wanted = {key: _wanted(rows) for key, rows in waiting.items() if rows}
-        rows = [
-            row
-            for key, limits in self._bases.writable(wanted).items()
-            for row in waiting[key]
-            if limits.first_s <= row.transaction.created_at <= limits.last_s
-        ]
-        # More history waits than a plan looks at: what comes after it may fill its last requests.
-        full = only_full | {Lane.BACKFILL} if _is_crowded(waiting) else only_full
-        return plan(rows, only_full=full) or plan(rows, only_full=only_full)
+    def _plan(self, run: _Run, only_full: frozenset[Lane]) -> None:
+        plan = self._planner.plan(only_full, self._joinable(run))
+        run.queue = plan.batches
+        if run.queue:
+            run.left = plan.left
 
-    def _waiting(self) -> dict[int, list[Row]]:
+    def _may_refill(self, run: _Run) -> bool:
+        """Whether to plan again while requests fly: there is room for more, and enough has come to
+        wait for some that are full. Not after an answer that was not plain: what it means for the
+        rest is for a plan with nothing under way.
+        """
+        room = 0 < len(run.flying) < self._max_in_flight
+        if run.queue or run.draining or not room or not run.may_go_on:
+            return False
         with self._ledger.view() as view:
-            paused = {row.id for row in locations.every(view) if row.paused}
-            return {
-                key: [
-                    row
-                    for lane in (Lane.LIVE, Lane.BACKFILL)
-                    for row in sales.waiting(view, key, lane, PLAN_ROWS, without=paused)
-                ]
-                for key in self._policies
-            }
+            waiting = counts.waiting(view)
+        if waiting < run.left + REFILL_ROWS:
+            return False
+        run.left = (
+            waiting  # if nothing of it can be sent, it is not looked at again for each answer
+        )
+        return True
+
+    def _joinable(self, run: _Run) -> dict[int, set[int]]:
+        """The parts under way at locations where several may be."""
+        found: dict[int, set[int]] = {}
+        for flight in run.flying.values():
+            for part, part_id in zip(flight.batch.parts, flight.started.part_ids, strict=True):
+                if self._policies[part.location_id].may_replace:
+                    found.setdefault(part.location_id, set()).add(part_id)
+        return found
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -200,6 +224,7 @@ class Delivery:
             if flight is None:
                 run.queue.clear()
                 run.stale += 1
+                run.draining = True
                 return
             run.done.requests += 1
             run.flying[self._executor.submit(self._send, flight)] = flight
@@ -265,22 +290,3 @@ class Delivery:
 def _purpose(batch: Batch) -> Purpose:
     live = any(row.lane is Lane.LIVE for row in batch.rows)
     return Purpose.LIVE if live else Purpose.BACKFILL
-
-
-def _is_crowded(waiting: Mapping[int, Sequence[Row]]) -> bool:
-    return any(
-        sum(row.lane is Lane.BACKFILL for row in rows) >= PLAN_ROWS for rows in waiting.values()
-    )
-
-
-def _wanted(rows: Sequence[Row]) -> Wanted:
-    stamps = sorted({row.transaction.created_at for row in rows})
-    return Wanted(stamps[0], stamps[-1], stamps, lambda: _first_sums(rows))
-
-
-def _first_sums(rows: Sequence[Row]) -> list[int]:
-    """What the first one, two, three, ... rows of each of the next parts add up to."""
-    parts = [part for batch in plan(rows) for part in batch.parts]
-    return sorted(
-        {total for part in parts for total in accumulate(r.transaction.amount for r in part.rows)}
-    )

@@ -108,6 +108,10 @@ class _Progress:
     reached_ms: int | None = None
     probe: datetime | None = None  # an edge whose neighbours are to be read once more
 
+    @property
+    def place(self) -> tuple[int, datetime]:
+        return self.report.task.source.id, self.report.task.period.start
+
 
 class Reader:
     """Reads tasks into the ledger.
@@ -149,12 +153,15 @@ class Reader:
                 self._launch(queue, flying)
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
                 # In a fixed order, so that one seed of a simulation has one story.
-                for future in sorted(done, key=lambda f: flying[f].report.task.source.id):
+                for future in sorted(done, key=lambda f: flying[f].place):
                     progress = flying.pop(future)
                     self._take(future, progress)
-                    yield progress.report
                     if not progress.report.done and progress.report.error is None:
                         queue.insert(0, progress)
+                    if not should_stop():
+                        # Now, and not when all that has come is stored: answers take their time.
+                        self._launch(queue, flying)
+                    yield progress.report
         finally:
             wait(flying)
 
