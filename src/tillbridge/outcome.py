@@ -20,9 +20,10 @@ taken at its word only where its shape leaves no room:
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from tillbridge.money import minor_digits, to_minor
 from tillbridge.sale import Transaction
@@ -40,15 +41,13 @@ class EchoedRow(NamedTuple):
     currency: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Echo:
+class Echo(Struct, frozen=True):
     """200 with a decoded list of transactions."""
 
     rows: tuple[EchoedRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One entry of a validation error: which row (None if it names none), which field, why."""
 
     position: int | None
@@ -56,23 +55,20 @@ class Fault:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationError:
+class ValidationError(Struct, frozen=True):
     """422 in the documented form."""
 
     faults: tuple[Fault, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OtherAnswer:
+class OtherAnswer(Struct, frozen=True):
     """Any other answer: its status and what it says, for a person."""
 
     status: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Struct, frozen=True):
     """No complete answer."""
 
     not_sent: bool
@@ -82,52 +78,45 @@ class Silence:
 Shape = Echo | ValidationError | OtherAnswer | Silence
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """`ids[i]` is the transaction id of the i-th row sent."""
 
     ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RowsRefused:
+class RowsRefused(Struct, frozen=True):
     """Nothing was written. `faults` maps positions to reasons; empty if no row was named."""
 
     faults: dict[int, str]
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class LocationsRefused:
+class LocationsRefused(Struct, frozen=True):
     """Nothing was written: Connecteam does not know these locations."""
 
     location_ids: frozenset[int]
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialsNotAccepted:
+class CredentialsNotAccepted(Struct, frozen=True):
     """Nothing was written: the key, its scope or the account's right to the interface."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(Struct, frozen=True):
     """Nothing was written: too many requests."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotSent:
+class NotSent(Struct, frozen=True):
     """Nothing can have been written: no connection was made."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """Anything may have happened. `ids` holds what is certain: row positions that were echoed."""
 
     reason: str

@@ -56,7 +56,7 @@ def _is_money(amount: Decimal) -> bool:
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=False)
+    model_config = ConfigDict(extra="ignore", strict=False, defer_build=True)
 
 
 class _Transaction(TypedDict):

@@ -21,7 +21,7 @@ from tillbridge.log import redact
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class _QuickPage(msgspec.Struct, rename={"next_token": "nextPageToken"}):
