@@ -15,7 +15,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -172,7 +172,7 @@ class Http:
         try:
             response = self._client.request(
                 method,
-                url,
+                _address(url),
                 params=query if params else None,
                 headers=dict(headers) if headers else None,
                 content=content,
@@ -184,10 +184,19 @@ class Http:
             return NoAnswer(True, f"the address cannot be asked for ({error})")
         except httpx.RequestError as error:  # every other error of the exchange itself
             return NoAnswer(False, _reason(error), _remedy(error))
-        return Answer(response.status_code, response.headers, response.content)
+        # The response and its stream hold each other: cut here, the body goes when it is decoded,
+        # and not when Python next looks for garbage.
+        response.stream = httpx.ByteStream(b"")
+        return Answer(response.status_code, dict(response.headers), response.content)
 
     def close(self) -> None:
         self._client.close()
+
+
+@lru_cache(maxsize=128)
+def _address(url: str) -> httpx.URL:
+    """Parsed once: httpx looks at each character of an address, each time."""
+    return httpx.URL(url)
 
 
 def _reason(error: httpx.RequestError) -> str:

@@ -83,9 +83,7 @@ def record_of(sale: Sale, rules: Rules) -> Record:
         kept = _kept(sale)
         answer = Quarantined(reason)
     total = known.total if known else None
-    sent = (None,) * 5
-    if isinstance(answer, Transaction):
-        sent = (answer.sale_type, answer.created_at, answer.amount, answer.tax, answer.currency)
+    sent = answer if isinstance(answer, Transaction) else None
     return Record(
         reference,
         sale.fisc_id or None,
@@ -99,7 +97,11 @@ def record_of(sale: Sale, rules: Rules) -> Record:
         digest,
         rules.version,
         rules.connecteam_id,
-        *sent,
+        sent and sent.sale_type,
+        sent and sent.created_at,
+        sent and sent.amount,
+        sent and sent.tax,
+        sent and sent.currency,
         _state(answer),
         reason,
         kept,
