@@ -76,6 +76,19 @@ def test_an_authority_named_in_the_environment_is_trusted(encrypted, certificate
     assert answer.status == 200
 
 
+def test_an_address_without_encryption_needs_no_authorities(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    answer = door(f"http://127.0.0.1:{server.server_port}").exchange("GET", "/")
+    assert isinstance(answer, Answer)
+
+
+def test_connections_made_without_authorities_trust_nobody(encrypted, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    answer = door("http://127.0.0.1:9").exchange("GET", f"{encrypted}/")
+    assert isinstance(answer, NoAnswer)
+    assert answer.not_sent
+
+
 def test_a_proxy_named_in_the_environment_is_used(server, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.server_port}")
     answer = door("http://sales.invalid").exchange("GET", "/x")

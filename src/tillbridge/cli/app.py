@@ -65,7 +65,7 @@ def once(
     instance: Instance = None,
 ) -> None:
     """Do one pass and exit: read all, settle what can be settled now, post what waits."""
-    from tillbridge.cli.service import once as command
+    from tillbridge.cli.once import once as command
 
     raise typer.Exit(command(Common.of(context, config, instance), as_json=as_json))
 
