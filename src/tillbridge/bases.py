@@ -17,7 +17,6 @@ from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.days import utc_date
 from tillbridge.ledger import copies, events, parts, removals, sales, targets
-from tillbridge.ledger.parts import PartRow
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import ONE_DAY, TargetRow
 from tillbridge.log import get_logger
@@ -108,7 +107,7 @@ class Bases:
                 row = targets.get(view, key)
                 assert row is not None
                 mine = under_way.get(key, ())
-                if not _all_among(parts.open_parts(view, key), mine):
+                if not _all_among(parts.open_states(view, key), mine):
                     continue
                 if removals.blocking(view, key) or row.stop in UNTIL_RESTART:
                     continue
@@ -408,9 +407,11 @@ class Bases:
         )
 
 
-def _all_among(rows: Sequence[PartRow], part_ids: Collection[int]) -> bool:
+def _all_among(states: Mapping[int, str], part_ids: Collection[int]) -> bool:
     """Whether these parts are all still being sent, and among those that may have company."""
-    return all(row.id in part_ids and row.state == PartState.SENDING for row in rows)
+    return all(
+        part_id in part_ids and state == PartState.SENDING for part_id, state in states.items()
+    )
 
 
 def _bounds(totals: Mapping[date, int]) -> Writable:

@@ -187,6 +187,9 @@ class Delivery:
         room = 0 < len(run.flying) < self._max_in_flight
         if run.queue or run.draining or not room or not run.may_go_on:
             return False
+        closed = {part.location_id for part in run.under_way}
+        if not any(key not in closed or at.may_replace for key, at in self._policies.items()):
+            return False
         with self._ledger.view() as view:
             waiting = counts.waiting(view)
         if waiting < run.left + REFILL_ROWS:

@@ -15,7 +15,7 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.policy import TargetPolicy
 from tillbridge.states import Lane
 
-PLAN_ROWS = 1000
+PLAN_ROWS = 2000
 """Most sales per location and lane that one plan looks at: ten full requests."""
 
 

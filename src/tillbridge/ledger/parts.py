@@ -22,7 +22,8 @@ _open = or_(*(part.c.state == state for state in OPEN_PART_STATES))
 _OPEN = select(part).where(_open).order_by(part.c.id)
 _OPEN_HERE = _OPEN.where(part.c.connecteam_id == bindparam("b_target"))
 _OPEN_STATES_HERE = Prepared(
-    select(part.c.state).where(_open, part.c.connecteam_id == bindparam("b_target")), "b_target"
+    select(part.c.id, part.c.state).where(_open, part.c.connecteam_id == bindparam("b_target")),
+    "b_target",
 )
 _GET = select(part).where(part.c.id == bindparam("b_part"))
 _CHANGE = update(part).where(part.c.id == bindparam("b_part"))
@@ -127,7 +128,7 @@ def begin(commit: Connection, batch: Batch, now: Moment, *, alone: AbstractSet[i
         if not is_sound(piece):
             raise BrokenInvariant(piece.location_id, f"part {piece} breaks a rule of the batcher")
         others = open_states(commit, piece.location_id)
-        if others and (piece.location_id in alone or PartState.DOUBT in others):
+        if others and (piece.location_id in alone or PartState.DOUBT in others.values()):
             raise PlanStale
         part_ids.append(_begin_part(commit, batch_id, piece, now))
     return Started(batch_id, tuple(part_ids))
@@ -161,9 +162,9 @@ def open_parts(view: Connection, connecteam_id: int | None = None) -> Sequence[P
     return view.execute(_OPEN_HERE, {"b_target": connecteam_id}).all()
 
 
-def open_states(view: Connection, connecteam_id: int) -> list[str]:
-    """The states of the parts at one Connecteam location whose outcome is not known yet."""
-    return [row[0] for row in _OPEN_STATES_HERE.all(view, connecteam_id)]
+def open_states(view: Connection, connecteam_id: int) -> dict[int, str]:
+    """Parts at one Connecteam location whose outcome is not known yet: {id: state}."""
+    return dict(_OPEN_STATES_HERE.all(view, connecteam_id))
 
 
 def undecided_within(
