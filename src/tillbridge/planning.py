@@ -16,7 +16,7 @@ from tillbridge.policy import TargetPolicy
 from tillbridge.states import Lane
 
 PLAN_ROWS = 2000
-"""Most sales per location and lane that one plan looks at: ten full requests."""
+"""Most sales per location and lane that one plan looks at: as many as a backfill lets wait."""
 
 
 @dataclass(frozen=True, slots=True)
