@@ -6,9 +6,9 @@ which once decoded a page keeps the size of one: 10 MB with four of them. One po
 where Python runs one thread at a time anyway.
 
 Python looks for garbage whenever 700 objects more have been made. While modules are imported that
-is in vain, since they stay, and takes a tenth of a start. Afterwards it has to be as often as
-ever: with each answer of a vendor comes a ring of objects that only this search finds, and a
-backfill that looked for them less often was 25 MB larger, and no faster.
+is in vain, since they stay, and takes a tenth of a start. Afterwards it is as usual: a library may
+leave rings of objects that only this search finds (httpx did, with each answer: 25 MB where it was
+rarer), and a backfill that looked more rarely was no faster.
 """
 
 import gc
