@@ -14,6 +14,7 @@ so every part is made such that totals can tell what became of it:
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
@@ -49,28 +50,28 @@ class Row(NamedTuple):
     fence: int | None = None
 
 
-class Part(Struct, frozen=True):
+class Part(Struct, frozen=True, dict=True):
     """The rows of one request at one Connecteam location, in the order in which they are sent."""
 
     location_id: int
     rows: tuple[Row, ...]
 
-    @property
+    @cached_property
     def total(self) -> int:
         """The sum of the amounts, in minor units."""
-        return sum(row.transaction.amount for row in self.rows)
+        return sum([row.transaction.amount for row in self.rows])
 
     @property
     def currency(self) -> str:
         return self.rows[0].transaction.currency
 
-    @property
+    @cached_property
     def first_created(self) -> int:
-        return min(row.transaction.created_at for row in self.rows)
+        return min([row.transaction.created_at for row in self.rows])
 
-    @property
+    @cached_property
     def last_created(self) -> int:
-        return max(row.transaction.created_at for row in self.rows)
+        return max([row.transaction.created_at for row in self.rows])
 
 
 class Batch(Struct, frozen=True):
@@ -200,13 +201,15 @@ def _arrange(chunk: list[Row]) -> Iterator[tuple[Row, ...]]:
 
 def is_sound(part: Part) -> bool:
     """Whether a part obeys the rules at the top of this module; asserted before it is sent."""
-    amounts = [row.transaction.amount for row in part.rows]
-    stamps = sorted(row.transaction.created_at for row in part.rows)
-    one_sign = all(a >= 0 for a in amounts) or all(a <= 0 for a in amounts)
+    transactions = [row.transaction for row in part.rows]
+    if not 0 < len(transactions) <= MAX_ROWS:
+        return False
+    amounts = [transaction.amount for transaction in transactions]
+    stamps = sorted([transaction.created_at for transaction in transactions])
+    one_sign = min(amounts) >= 0 or max(amounts) <= 0
     enclosed = not any(amounts) or (amounts[0] != 0 and amounts[-1] != 0)
     near = all(b - a <= MAX_GAP_S for a, b in pairwise(stamps))
-    short = not stamps or stamps[-1] - stamps[0] <= MAX_SPAN_S
-    at_home = all(row.transaction.location_id == part.location_id for row in part.rows)
-    sized = 0 < len(part.rows) <= MAX_ROWS
-    alike = len({row.transaction.currency for row in part.rows}) == 1
-    return one_sign and enclosed and near and short and at_home and sized and alike
+    short = stamps[-1] - stamps[0] <= MAX_SPAN_S
+    kinds = {(transaction.location_id, transaction.currency) for transaction in transactions}
+    at_home_and_alike = kinds == {(part.location_id, part.currency)}
+    return one_sign and enclosed and near and short and at_home_and_alike

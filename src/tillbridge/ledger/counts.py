@@ -47,9 +47,9 @@ def move(commit: Connection, change: Change) -> None:
 def shift(sources: Iterable[int], old: SaleState, new: SaleState) -> Change:
     """The change when one sale of each of these locations goes from one state to another."""
     change: Change = Counter()
-    for location_id in sources:
-        change[location_id, old] -= 1
-        change[location_id, new] += 1
+    for location_id, count in Counter(sources).items():
+        change[location_id, old] -= count
+        change[location_id, new] += count
     return change
 
 
