@@ -180,12 +180,12 @@ class Delivery:
             run.left = plan.left
 
     def _may_refill(self, run: _Run) -> bool:
-        """Whether to plan again while requests fly: there is room for more, and enough has come to
-        wait for some that are full. Not after an answer that was not plain: what it means for the
-        rest is for a plan with nothing under way.
+        """Whether to plan again while requests fly: all of the plan has gone out, and enough has
+        come to wait for some that are full. Before there is room for them, so that none stays empty
+        while the plan is made. Not after an answer that was not plain: what it means for the rest
+        is for a plan with nothing under way.
         """
-        room = 0 < len(run.flying) < self._max_in_flight
-        if run.queue or run.draining or not room or not run.may_go_on:
+        if run.queue or run.draining or not run.flying or not run.may_go_on:
             return False
         closed = {part.location_id for part in run.under_way}
         if not any(key not in closed or at.may_replace for key, at in self._policies.items()):
