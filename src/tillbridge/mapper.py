@@ -216,10 +216,12 @@ def _named(name: str | None, code: str | None) -> GroupName:
 def _digest(
     sale_type: str, closed_ms: int, groups: dict[GroupName, Sums], currency: str | None
 ) -> bytes:
+    # Names with their lengths, so that no two sales of different content make one text.
     rows = [
-        (*group, plain_text(sums.net), plain_text(sums.tax), plain_text(sums.service_charge))
-        for group, sums in groups.items()
+        f"{len(name)}:{name},{len(code)}:{code},{plain_text(sums.net)},{plain_text(sums.tax)},"
+        f"{plain_text(sums.service_charge)}"
+        for (name, code), sums in groups.items()
     ]
     rows.sort()
-    content = repr((sale_type, closed_ms, rows, currency)).encode()
-    return blake2b(content, digest_size=16).digest()
+    content = f"{len(sale_type)}:{sale_type},{closed_ms},{currency};{';'.join(rows)}"
+    return blake2b(content.encode(), digest_size=16).digest()

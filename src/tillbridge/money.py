@@ -73,6 +73,8 @@ def plain_text(amount: Decimal) -> str:
     text = str(amount)
     if "E" in text:
         text = format(amount, "f")
+    if text[-1] not in "0.":
+        return text
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
