@@ -357,7 +357,7 @@ class Bases:
         if not policy.exclusive:
             return []
         tried = self._watches[key].tried
-        return vacancy.days_not_ours(view, key, policy.zone, stamps, totals, tried)
+        return vacancy.days_not_ours(view, key, policy.day_zones, stamps, totals, tried)
 
     def _stop_not_empty(self, key: int, found: Sequence[date]) -> None:
         days = ", ".join(day.isoformat() for day in found[:5])

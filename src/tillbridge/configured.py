@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import time, timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tillbridge import __version__
 from tillbridge.config import Config, Location, RescanEvery
 from tillbridge.connecteam.quota import Shares
@@ -54,16 +56,28 @@ def target_policies(config: Config) -> dict[int, TargetPolicy]:
         if not place.enabled:
             continue
         known = found.get(place.connecteam_id)
-        name = place.name if known is None else f"{known.name} and {place.name}"
+        if known is not None:
+            found[place.connecteam_id] = _fed_by_another(known, place)
+            continue
         found[place.connecteam_id] = TargetPolicy(
             place.connecteam_id,
-            name,
+            place.name,
             place.currency,
             place.timezone,
             exclusive=place.exclusive,
             may_replace=place.exclusive and config.when_unclear(place) == "replace",
         )
     return found
+
+
+def _fed_by_another(policy: TargetPolicy, place: Location) -> TargetPolicy:
+    """Its zone counts as much as the first one's: Connecteam's day may be in either. What else
+    they have in common, the configuration's own checks have seen to.
+    """
+    zones = policy.other_zones
+    if place.timezone.key not in {zone.key for zone in (policy.zone, *zones)}:
+        zones = (*zones, place.timezone)
+    return replace(policy, name=f"{policy.name} and {place.name}", other_zones=zones)
 
 
 def left_policies(config: Config, left: Iterable[tuple[int, int]]) -> dict[int, TargetPolicy]:

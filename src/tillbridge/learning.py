@@ -131,18 +131,17 @@ class Learner:
         self, key: int, row: TargetRow, base: Totals, reading: Reading, span: Span
     ) -> str | None:
         """The zone whose days explain the totals day by day, if exactly one of those possible
-        does: UTC, and the location's own.
+        does: UTC, and those of the locations that feed it.
         """
         with self._ledger.view() as view:
             rows = sales.posted_since(view, key, row.base_part_id, _MOST_ROWS)
         if sum(amount for _, amount in rows) != row.acknowledged:
             return None  # deletes, or more rows than were looked at
         shown = {day: reading.totals[day] - base[day] for day in reading.totals if day in base}
-        own = self._policies[key].zone
-        zones = {"UTC": ZoneInfo("UTC"), own.key: own}
+        zones = self._policies[key].day_zones
         fitting = [
-            name
-            for name, zone in zones.items()
+            zone.key
+            for zone in zones
             if all(
                 shown.get(day, 0) == total
                 for day, total in _by_day(rows, zone).items()

@@ -23,9 +23,11 @@ class TargetPolicy(Struct, frozen=True):
         connecteam_id: its id.
         name: for people; several Lightspeed locations that feed it are named together.
         currency: of its totals.
-        zone: the location's time zone; Connecteam's own day may be in another.
+        zone: the location's time zone, of several the first one's; Connecteam's own day may be
+            in another.
         exclusive: only tillbridge writes there.
         may_replace: exclusive, and `when_unclear = "replace"`.
+        other_zones: those of further Lightspeed locations that feed it, where they differ.
     """
 
     connecteam_id: int
@@ -34,6 +36,15 @@ class TargetPolicy(Struct, frozen=True):
     zone: ZoneInfo
     exclusive: bool
     may_replace: bool
+    other_zones: tuple[ZoneInfo, ...] = ()
+
+    @property
+    def day_zones(self) -> tuple[ZoneInfo, ...]:
+        """The zones that Connecteam may count its days in, as long as its totals have not shown
+        which: that of any location that feeds it, and UTC. Each once, the likeliest first.
+        """
+        known = {zone.key: zone for zone in (self.zone, *self.other_zones, ZoneInfo("UTC"))}
+        return tuple(known.values())
 
 
 class DoubtPolicy(Struct, frozen=True):

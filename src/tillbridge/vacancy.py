@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from tillbridge.days import epoch_ms, from_epoch_ms, local_date, start_of_day
+from tillbridge.days import from_epoch_ms, local_date
 from tillbridge.doubt import MAX_DOUBTS
 from tillbridge.ledger import parts, sales, targets
 from tillbridge.ledger.targets import ONE_DAY, Totals
@@ -18,11 +18,14 @@ from tillbridge.ledger.targets import ONE_DAY, Totals
 _QUARTER_S = 900
 """Zones differ from UTC by whole quarters of an hour, so a quarter lies in one day of each."""
 
+_EAST_S, _WEST_S = 14 * 3600, 12 * 3600
+"""A date begins first where clocks are 14 hours ahead of UTC, and ends last where 12 behind."""
+
 
 def days_not_ours(
     view: Connection,
     key: int,
-    zone: ZoneInfo,
+    zones: Sequence[ZoneInfo],
     stamps: Iterable[int],
     totals: Totals,
     tried: set[date],
@@ -32,8 +35,8 @@ def days_not_ours(
     Args:
         view: the ledger.
         key: Connecteam's id.
-        zone: the location's; Connecteam's day is taken for a day of it, or of UTC, until the
-            totals have shown in which zone it is.
+        zones: those that Connecteam's day may be in; a sale's day is looked for in each of them
+            until the totals have shown in which one it is.
         stamps: epoch seconds of the sales that wait.
         totals: a reading, or a base.
         tried: days of which it is known already that something was tried there, which never
@@ -43,20 +46,19 @@ def days_not_ours(
     if not filled:
         return []
     row = targets.get(view, key)
-    zones = [ZoneInfo("UTC"), zone]
     if row is not None and row.day_zone is not None:
         zones = [ZoneInfo(row.day_zone)]
     moments = [from_epoch_ms(n * _QUARTER_S * 1000) for n in {s // _QUARTER_S for s in stamps}]
     days = {local_date(moment, where) for where in zones for moment in moments}
     asked = sorted((days & filled) - tried)
-    tried |= {day for day in asked if _was_attempted(view, key, day, zone)}
+    tried |= {day for day in asked if _was_attempted(view, key, day)}
     return [day for day in asked if day not in tried]
 
 
-def _was_attempted(view: Connection, key: int, day: date, zone: ZoneInfo) -> bool:
+def _was_attempted(view: Connection, key: int, day: date) -> bool:
     """Whether something of tillbridge's may show on a day, whatever zone its date is of."""
-    first_s = epoch_ms(start_of_day(day - ONE_DAY, zone)) // 1000
-    end_s = epoch_ms(start_of_day(day + 2 * ONE_DAY, zone)) // 1000
+    first_s = _utc_midnight_s(day) - _EAST_S
+    end_s = _utc_midnight_s(day + ONE_DAY) + _WEST_S
     return targets.was_attempted(view, key, first_s, end_s)
 
 

@@ -1,6 +1,6 @@
 """What of an exclusive location's totals tillbridge cannot have put there."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,19 +8,26 @@ import pytest
 from ledger.tools import NOON_S, record
 from tillbridge.ledger import parts, targets, verdicts
 from tillbridge.ledger.parts import Moment
+from tillbridge.policy import TargetPolicy
 from tillbridge.vacancy import days_not_ours, days_unexplained
 
-UTC = ZoneInfo("UTC")
+WORLD = ZoneInfo("UTC")
 TOKYO = ZoneInfo("Asia/Tokyo")
+LONDON = ZoneInfo("Europe/London")
 TODAY = date(2026, 11, 1)
 DAY = timedelta(days=1)
 DAY_S = 86_400
 EVENING_S = NOON_S + 8 * 3600  # the next day, in Tokyo
 
 
-def not_ours(shop, totals, *stamps, zone=UTC):
+def not_ours(shop, totals, *stamps, zones=(WORLD,)):
     with shop.ledger.view() as view:
-        return days_not_ours(view, 123, zone, stamps, totals, set())
+        return days_not_ours(view, 123, zones, stamps, totals, set())
+
+
+def at(text):
+    """Epoch seconds of a moment in UTC."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
 def unexplained(shop, totals):
@@ -59,8 +66,24 @@ def test_only_days_of_waiting_sales_matter(shop):
 def test_a_day_on_which_something_was_tried_may_be_ours(shop):
     post(shop, record())
     assert not_ours(shop, {TODAY: 833}, NOON_S) == []
-    # The day before may be, too: nobody knows in which zone Connecteam's day is.
-    assert not_ours(shop, {TODAY - DAY: 833}, NOON_S - DAY_S) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "day", "ours"),
+    [
+        ("2026-11-01 11:59:59", TODAY - DAY, True),  # 12 hours behind UTC it is still yesterday
+        ("2026-11-01 12:00:00", TODAY - DAY, False),
+        ("2026-11-01 10:00:00", TODAY + DAY, True),  # 14 hours ahead it is tomorrow already
+        ("2026-11-01 09:59:59", TODAY + DAY, False),
+    ],
+)
+def test_what_we_sent_explains_its_day_in_any_zone_and_no_other(shop, sent, day, ours):
+    """Nobody knows in which zone Connecteam's day is; but a backfill of the day before the first
+    one may find what another integration put there.
+    """
+    post(shop, record(created_at=at(sent)))
+    stamp = at(f"{day} 12:00:00")
+    assert not_ours(shop, {day: 833}, stamp) == ([] if ours else [day])
 
 
 def test_what_was_tried_is_remembered_and_nothing_else(shop):
@@ -68,7 +91,7 @@ def test_what_was_tried_is_remembered_and_nothing_else(shop):
     tried = set()
     with shop.ledger.view() as view:
         totals = {TODAY: 833, TODAY - 30 * DAY: 9}
-        found = days_not_ours(view, 123, UTC, [NOON_S, NOON_S - 30 * DAY_S], totals, tried)
+        found = days_not_ours(view, 123, [WORLD], [NOON_S, NOON_S - 30 * DAY_S], totals, tried)
     assert (found, tried) == ([TODAY - 30 * DAY], {TODAY})
 
 
@@ -82,14 +105,44 @@ def test_what_we_sent_today_does_not_explain_last_month(shop):
 
 def test_the_day_may_be_one_of_utc_or_of_the_location(shop):
     totals = {TODAY: 5, TODAY + DAY: 6}
-    assert not_ours(shop, totals, EVENING_S, zone=TOKYO) == [TODAY, TODAY + DAY]
+    assert not_ours(shop, totals, EVENING_S, zones=(TOKYO, WORLD)) == [TODAY, TODAY + DAY]
     assert not_ours(shop, totals, EVENING_S) == [TODAY]
+
+
+@pytest.mark.parametrize("order", [(TOKYO, LONDON), (LONDON, TOKYO)])
+def test_the_day_may_be_that_of_any_location_that_feeds_this_one(shop, order):
+    """Seed 5006 of a simulation, the evening before Europe's clock change: only the zone of the
+    last location was known, and the sale went to a day on which others had theirs.
+    """
+    sunday = date(2026, 3, 29)
+    policy = TargetPolicy(123, "Both", "GBP", order[0], True, True, (order[1],))
+    found = not_ours(shop, {sunday: 500}, at("2026-03-28 20:29:19"), zones=policy.day_zones)
+    assert found == [sunday]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "day"),
+    [
+        ("2026-03-29 00:00:00", date(2026, 3, 29)),  # of 23 hours
+        ("2026-03-29 22:59:59", date(2026, 3, 29)),
+        ("2026-03-29 23:00:00", date(2026, 3, 30)),
+        ("2026-10-24 22:59:59", date(2026, 10, 24)),
+        ("2026-10-24 23:00:00", date(2026, 10, 25)),  # of 25 hours
+        ("2026-10-25 23:59:59", date(2026, 10, 25)),
+        ("2026-10-26 00:00:00", date(2026, 10, 26)),
+    ],
+)
+def test_a_day_of_23_or_25_hours_has_its_own_sales(shop, stamp, day):
+    totals = {day + n * DAY: 500 for n in (-1, 0, 1)}
+    assert not_ours(shop, totals, at(stamp), zones=(LONDON,)) == [day]
 
 
 def test_once_the_zone_is_known_only_its_day_counts(shop):
     with shop.ledger.commit() as commit:
         targets.set_values(commit, 123, day_zone="Asia/Tokyo")
-    assert not_ours(shop, {TODAY: 5, TODAY + DAY: 6}, EVENING_S, zone=TOKYO) == [TODAY + DAY]
+    assert not_ours(shop, {TODAY: 5, TODAY + DAY: 6}, EVENING_S, zones=(TOKYO, WORLD)) == [
+        TODAY + DAY
+    ]
 
 
 def test_our_own_sales_are_not_foreign_when_the_base_was_lost(shop):

@@ -145,9 +145,16 @@ def _reboots(plan: Plan, rng: Random) -> None:
 
 
 def _planted(plan: Plan, rng: Random) -> None:
-    """An exclusive place is not empty, on the very days of the sales."""
+    """An exclusive place is not empty, on the very days of the sales, whosever days those are."""
     _places(plan, rng, 2, exclusive=True, replace=rng.random() < 0.5)
-    plan.connecteam_zone = ZoneInfo(rng.choice(("UTC", "Europe/London")))
+    zones = ["UTC", "Europe/London"]
+    if rng.random() < 0.7:
+        # Connecteam's day may be that of either location that feeds the place.
+        zones += ["Asia/Tokyo", "Asia/Tokyo"]
+        home = plan.targets[0]
+        plan.venues.insert(rng.randrange(2), Venue(9003, home.id, home.currency, zones[-1]))
+        plan.trades.append(_trade(plan, rng))
+    plan.connecteam_zone = ZoneInfo(rng.choice(zones))
     plan.foreign_at_exclusive, plan.planted_among = "before", True
     plan.lag_s = rng.choice((0.0, 30.0))
     plan.post_faults = rng.choice((0.0, 0.3))

@@ -117,7 +117,7 @@ class ConnecteamCheck:
 
     def _judge_writers(self, key: int, policy: TargetPolicy, answer: Totals) -> Item:
         buckets, zone, unsettled = self._from_ledger(key, min(answer.by_location[key]))
-        zones = (zone,) if zone else (policy.zone, ZoneInfo("UTC"))
+        zones = (zone,) if zone else policy.day_zones
         starts = [one.start for one in self._config.locations if one.connecteam_id == key]
         target = Target(key, policy.name, policy.currency, policy.exclusive, zones, min(starts))
         return judge_writers(target, answer.by_location[key], buckets, unsettled=unsettled)

@@ -197,7 +197,7 @@ class Reconciler:
             if row.state in (SaleState.POSTED, SaleState.HELD) and row.created_at is not None
         ]
         totals = evidence.reading.totals if evidence is not None else {}
-        others = [policy.zone for policy in self._policies.values()]
+        others = [zone for one in self._policies.values() for zone in one.day_zones]
         result.zone, result.zone_observed = self._totals.zone(result.policy, others, posted, totals)
 
     def _note(self, result: Compared, read: DaysRead) -> None:

@@ -128,7 +128,7 @@ class Looker:
             if row.created_at is not None
         ]
         inside = {day: total for day, total in reading.totals.items() if first <= day <= last}
-        others = [other.zone for other in self._policies.values()]
+        others = [zone for other in self._policies.values() for zone in other.day_zones]
         zone = zone or self._totals.zone(policy, others, posted, inside)[0]
         return zone, sides.calendar_days(side, inside, stamp_days(zone))
 

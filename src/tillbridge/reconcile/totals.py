@@ -111,5 +111,5 @@ class TotalsReader:
 
 
 def _near(policy: TargetPolicy, others: Sequence[ZoneInfo]) -> list[ZoneInfo]:
-    known = {zone.key: zone for zone in (policy.zone, ZoneInfo("UTC"), *others)}
+    known = {zone.key: zone for zone in (*policy.day_zones, *others)}
     return list(known.values())

@@ -274,8 +274,15 @@ MUTANTS = (
         "do not look whether an exclusive place is empty",
         ("planted",),
         "bases.py",
-        "        return vacancy.days_not_ours(view, key, policy.zone, stamps, totals, tried)\n",
+        "        return vacancy.days_not_ours(view, key, policy.day_zones, stamps, totals, tried)\n",
         "        return []\n",
+    ),
+    Mutant(
+        "of the locations that feed one place, only the first one's zone counts",
+        ("planted",),
+        "configured.py",
+        "        zones = (*zones, place.timezone)\n",
+        "        zones = ()\n",
     ),
     Mutant(
         "an old ledger compares only the days that it remembers",
