@@ -15,7 +15,7 @@ import msgspec
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from tillbridge.errors import TryLater
-from tillbridge.lightspeed.account import Moment, Sale, Stamp, one_sale
+from tillbridge.lightspeed.account import Moment, Sale, Stamp, one_sale, read_moment
 from tillbridge.lightspeed.oddities import BrokenSale, explain
 from tillbridge.log import redact
 
@@ -38,8 +38,8 @@ class _QuickDay(
     data_complete: bool | None = None
 
 
-_QUICK_PAGE = msgspec.json.Decoder(_QuickPage)
-_QUICK_DAY = msgspec.json.Decoder(_QuickDay)
+_QUICK_PAGE = msgspec.json.Decoder(_QuickPage, dec_hook=read_moment)
+_QUICK_DAY = msgspec.json.Decoder(_QuickDay, dec_hook=read_moment)
 
 _NOT_QUICK = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What the quick decoder says of an answer that needs a careful look, or is none."""
