@@ -141,10 +141,11 @@ class Service:
     def run(self) -> None:
         """Run until stopped; returns when no request is under way, or `STOP_WITHIN_S` later."""
         first_after_s = random.uniform(0.0, self._spread_s)
+        offset_s = self._offset_s()
         self._add_poll(first_after_s)
         self._scheduler.start()
         notify(READY="1", STATUS=f"Running; the first poll comes in {first_after_s:.0f} seconds.")
-        self._watch_clock()
+        self._watch_clock(offset_s)
         notify(STOPPING="1", STATUS="Stopping after the request under way.")
         self._scheduler.shutdown(wait=False)
         if not self._idle.wait(STOP_WITHIN_S):
@@ -152,13 +153,15 @@ class Service:
             _log.warning("stopped_with_request_under_way")
             os._exit(0)
 
-    def _watch_clock(self) -> None:
+    def _watch_clock(self, offset_s: float) -> None:
         """Wait for the end; meanwhile notice a wall clock that somebody sets.
 
         An interval job of APScheduler 3 runs at wall times: after the clock is set back by three
         hours, it would stand still for three hours.
+
+        Args:
+            offset_s: of wall time against boot time when the first poll was planned.
         """
-        offset_s = self._offset_s()
         while not self._stop.wait(TICK_S):
             self._feed_watchdog()
             moved_s = self._offset_s() - offset_s
