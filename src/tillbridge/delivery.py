@@ -194,9 +194,8 @@ class Delivery:
             waiting = counts.waiting(view)
         if waiting < run.left + REFILL_ROWS:
             return False
-        run.left = (
-            waiting  # if nothing of it can be sent, it is not looked at again for each answer
-        )
+        # If nothing of it can be sent, it is not looked at again for each answer.
+        run.left = waiting
         return True
 
     def _joinable(self, run: _Run) -> dict[int, set[int]]:

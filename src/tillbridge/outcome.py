@@ -189,6 +189,9 @@ def _judge_echo(sent: Sequence[Transaction], rows: Sequence[EchoedRow]) -> Outco
     ids = [row.transaction_id for row in rows]
     if len(set(ids)) != len(ids) or not all(ids):
         return Unknown("the answer repeats a transaction id or leaves one out", {})
+    if any("\0" in key for key in ids):
+        # SQLite's JSON ends a text there, so that it would be kept as another id.
+        return Unknown("the answer has a transaction id that is no text", {})
     matched = _match(sent, rows)
     if matched is None:
         return Unknown("the answer lists transactions that were not sent", {})

@@ -76,7 +76,8 @@ def record_of(sale: Sale, rules: Rules) -> Record:
     opened_ms = epoch_ms(sale.opened) if sale.opened else None
     kept = _kept(sale) if isinstance(answer, Quarantined) else None
     digest = known.digest if known else _digest(kept)
-    reference = _key(sale.reference, sale.fisc_id, opened_ms, digest)
+    fisc_id = _storable(sale.fisc_id)
+    reference = _key(_storable(sale.reference), fisc_id, opened_ms, digest)
     if reference.startswith("digest:") and isinstance(answer, Transaction):
         # Two such sales with the same content could not be told apart, so a person must look.
         reason = "the sale has no accountReference and no accountFiscId"
@@ -86,8 +87,8 @@ def record_of(sale: Sale, rules: Rules) -> Record:
     sent = answer if isinstance(answer, Transaction) else None
     return Record(
         reference,
-        sale.fisc_id or None,
-        sale.receipt_id or None,
+        fisc_id,
+        _storable(sale.receipt_id),
         opened_ms,
         _closed_ms(sale, known),
         sale.type,
@@ -117,9 +118,10 @@ def _closed_ms(sale: Sale, known: Summary | None) -> int | None:
 def record_of_undecodable(broken: Undecodable, rules: Rules) -> Record:
     """A sale that could not be read goes to quarantine with its place and what was read of it."""
     digest = _digest(broken.kept)
+    fisc_id = _storable(broken.fisc_id)
     return Record(
-        reference=_key(broken.reference, broken.fisc_id, None, digest),
-        fisc_id=broken.fisc_id,
+        reference=_key(_storable(broken.reference), fisc_id, None, digest),
+        fisc_id=fisc_id,
         receipt_id=None,
         opened_ms=None,
         closed_ms=None,
@@ -158,6 +160,11 @@ def _key(reference: str | None, fisc_id: str | None, opened_ms: int | None, dige
         # A till that is reset numbers its accounts anew; the opening time tells them apart.
         return f"{FISC_PREFIX}{fisc_id}@{opened_ms if opened_ms is not None else '?'}"
     return f"digest:{digest.hex()}"
+
+
+def _storable(name: str | None) -> str | None:
+    """A name as it can be looked up again: SQLite's JSON ends a text at a zero character."""
+    return name.replace("\0", "\ufffd") if name else None
 
 
 def _digest(kept: Mapping[str, Any] | None) -> bytes:

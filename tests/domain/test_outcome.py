@@ -178,8 +178,10 @@ def test_more_rows_than_were_sent_prove_nothing():
     assert outcome.ids == {}
 
 
-@pytest.mark.parametrize("ids", [("a", "a", "b"), ("", "a", "b"), ("a", "b", "")])
-def test_repeated_or_empty_ids_prove_nothing(ids):
+@pytest.mark.parametrize(
+    "ids", [("a", "a", "b"), ("", "a", "b"), ("a", "b", ""), ("a\0x", "b", "c")]
+)
+def test_repeated_empty_or_unkeepable_ids_prove_nothing(ids):
     rows = tuple(echo_of(each, key) for each, key in zip(THREE, ids, strict=True))
     outcome = judge(THREE, Echo(rows))
     assert isinstance(outcome, Unknown)

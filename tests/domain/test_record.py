@@ -48,6 +48,15 @@ def test_a_sale_is_kept_as_it_came_and_as_it_will_go():
     assert record.rules == RULES.version
 
 
+def test_names_are_kept_such_that_they_can_be_looked_up_again():
+    sale = Till(reference="R\x0001", fisc_id="A\x0001", receipt_id="7\x0008")
+    record = record_of(sale, RULES)
+    assert (record.reference, record.fisc_id, record.receipt_id) == ("R�01", "A�01", "7�08")
+    assert record_of(replace(sale, reference=None), RULES).reference.startswith("fisc:A�01@")
+    unread = record_of_undecodable(Undecodable("p", "r", "R\x0001", "A\x0001", {}), RULES)
+    assert (unread.reference, unread.fisc_id) == ("R�01", "A�01")
+
+
 def test_nothing_of_a_sale_that_goes_out_is_kept_but_sums():
     record = record_of(Till(lines=(Line(),) * 3), RULES)
     assert (record.net, record.amount, record.kept) == ("24.99", 2499, None)
