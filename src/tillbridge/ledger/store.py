@@ -8,7 +8,7 @@ instead of failing half-way. No commit may span a network call.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -20,6 +20,7 @@ from tillbridge.clock import Clock
 from tillbridge.errors import ConfigError, TillbridgeError, TryLater
 from tillbridge.ledger.private_copy import private_copy
 from tillbridge.ledger.schema import metadata
+from tillbridge.ledger.statements import driver_of
 
 APPLICATION_ID = 0x74696C6C
 """Marks the file as a ledger ("till"), so that no other database is ever written to."""
@@ -27,7 +28,6 @@ APPLICATION_ID = 0x74696C6C
 HEAD = "0001"
 """The newest migration. Compared before Alembic is imported, which is slow; a test keeps it so."""
 
-_WRITE = "tillbridge_write"
 _WAL_BYTES = 16 * 1024 * 1024
 
 
@@ -60,30 +60,26 @@ class Ledger:
         try:
             with _translated(path):  # the first statements run when it connects
                 self._connection = self._engine.connect()
+                self._raw = driver_of(self._connection)
+                # SQLAlchemy believes in one transaction that never ends. The real ones are begun
+                # and ended on the driver, in a twentieth of the time: each page has several.
+                self._connection.begin()
                 self._ready_schema()
         except BaseException:
             self._engine.dispose()
             raise
 
-    @contextmanager
-    def commit(self) -> Iterator[Connection]:
+    def commit(self) -> AbstractContextManager[Connection]:
         """Everything done inside is durable when this ends, or undone if it raises.
 
         Raises:
             DiskTrouble: the disk is full or failed; nothing was written.
         """
-        with self._guard, _translated(self.path):
-            connection = self._connection.execution_options(**{_WRITE: True})
-            with connection.begin():
-                yield connection
+        return _Transaction(self._guard, self._connection, self._raw, self.path, "BEGIN IMMEDIATE")
 
-    @contextmanager
-    def view(self) -> Iterator[Connection]:
+    def view(self) -> AbstractContextManager[Connection]:
         """A consistent look at the ledger; nothing can be written."""
-        with self._guard, _translated(self.path):
-            connection = self._connection.execution_options(**{_WRITE: False})
-            with connection.begin():
-                yield connection
+        return _Transaction(self._guard, self._connection, self._raw, self.path, "BEGIN")
 
     def compact(self, most_pages: int) -> None:
         """Give unused pages back to the disk, and empty the write-ahead log into the file.
@@ -97,11 +93,9 @@ class Ledger:
         with self._guard, _translated(self.path):
             # Outside any commit, and not through SQLAlchemy: each step of the first statement
             # frees one page, and SQLAlchemy takes no second step where no rows are returned.
-            raw = self._connection.connection.driver_connection
-            assert isinstance(raw, sqlite3.Connection)
-            raw.executescript(f"PRAGMA incremental_vacuum({most_pages:d});")
+            self._raw.executescript(f"PRAGMA incremental_vacuum({most_pages:d});")
             # Where another process is reading, this does what it can.
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         with self._guard:
@@ -124,6 +118,56 @@ class Ledger:
             from tillbridge.ledger.migrate import upgrade  # noqa: PLC0415
 
             upgrade(commit)
+
+
+class _Transaction(AbstractContextManager[Connection]):
+    """One commit or view. A class, because each page and request pass several."""
+
+    __slots__ = ("_begin", "_connection", "_guard", "_path", "_raw")
+
+    def __init__(
+        self,
+        guard: AbstractContextManager[bool],
+        connection: Connection,
+        raw: sqlite3.Connection,
+        path: Path,
+        begin: str,
+    ) -> None:
+        self._guard = guard
+        self._connection = connection
+        self._raw = raw
+        self._path = path
+        self._begin = begin
+
+    def __enter__(self) -> Connection:
+        self._guard.__enter__()
+        try:
+            self._raw.execute(self._begin)
+        except BaseException as error:
+            self._guard.__exit__(None, None, None)
+            _raise_known(self._path, error)
+            raise
+        return self._connection
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> None:
+        try:
+            if error is None:
+                self._raw.execute("COMMIT")
+            else:
+                self._undo()
+                _raise_known(self._path, error)
+        except sqlite3.Error as failed:
+            self._undo()
+            _raise_known(self._path, failed)
+            raise
+        finally:
+            self._guard.__exit__(None, None, None)
+
+    def _undo(self) -> None:
+        if self._raw.in_transaction:  # SQLite undoes some by itself: where the disk is full
+            self._raw.execute("ROLLBACK")
 
 
 def _prepare_file(path: Path) -> None:
@@ -163,7 +207,6 @@ def _engine(path: Path) -> Engine:
         connect_args={"isolation_level": None, "timeout": 30.0, "check_same_thread": False},
     )
     event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
     return engine
 
 
@@ -179,15 +222,9 @@ def _on_connect(dbapi: Any, _record: Any) -> None:  # noqa: ANN401  # SQLAlchemy
         cursor.close()
 
 
-def _on_begin(connection: Connection) -> None:
-    write = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
 def _inspect(path: Path, connection: Connection) -> tuple[str | None, bool]:
     """The file's schema version, and whether it is a new file."""
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
+    raw = driver_of(connection)
     tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         # Only before the first table can SQLite be told to keep track of pages to give back.
@@ -242,14 +279,19 @@ def _keep_copy(path: Path, version: str | None) -> Path:
 
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into sentences; anything unknown stays as it is: a bug."""
     try:
         yield
     except (DatabaseError, sqlite3.DatabaseError) as error:
+        _raise_known(path, error)
+        raise
+
+
+def _raise_known(path: Path, error: BaseException) -> None:
+    """Turn SQLite's errors into sentences; anything unknown stays as it is: a bug."""
+    if isinstance(error, (DatabaseError, sqlite3.DatabaseError)):
         known = _known_trouble(path, error)
-        if known is None:
-            raise
-        raise known from error
+        if known is not None:
+            raise known from error
 
 
 def _known_trouble(
