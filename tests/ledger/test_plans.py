@@ -193,3 +193,19 @@ def test_the_largest_plan_is_read_in_order_without_sorting(years):
         ]
     assert "SEARCH sale USING INDEX sale_waiting (connecteam_id=? AND lane=?)" in plan
     assert not any("B-TREE" in step for step in plan)
+
+
+@pytest.mark.parametrize("name", ["a page", "a batch"])
+def test_a_list_handed_over_as_a_text_is_read_once_and_not_once_for_each_row(years, name):
+    """A hundred times a hundred steps stay hidden as long as nobody looks at the order."""
+    deed = WRITES[name](years)
+    with heard(years.ledger._engine) as statements, years.ledger.commit() as commit:
+        deed(commit)
+    listed = [(text, values) for text, values in statements if "json_each" in text]
+    assert listed
+    with years.ledger.view() as view:
+        for text, values in listed:
+            plan = view.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all()
+            first = {parent: key for key, parent, _, _ in reversed(plan)}
+            inner = [step for key, up, _, step in plan if "VIRTUAL" in step and key != first[up]]
+            assert inner == [], text

@@ -263,7 +263,9 @@ _ACCEPT = Prepared(
     .prefix_with("OR FAIL")  # the commit is undone anyway, without a journal for the statement
     .where(
         sale.c.id == cast(_echoed.c.key, Integer),
-        sale.c.part_id == bindparam("b_part"),
+        # An expression, so that SQLite looks each sale up by its id. By the index of the part, it
+        # would go through the whole answer for each sale of it.
+        sale.c.part_id + 0 == bindparam("b_part"),
         sale.c.state == SaleState.SENDING,
     )
     .values(state=SaleState.POSTED, transaction_id=_echoed.c.value, fence=null()),
