@@ -15,8 +15,9 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
-from urllib.parse import urlsplit
+from functools import cache, lru_cache, partial
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies
 
 from msgspec import Struct
 
@@ -31,6 +32,8 @@ Transport = httpx.BaseTransport
 """What a test puts in the place of the network."""
 
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_BY_PROXY = {"http", "https", "all"}
+_HAS_LENGTH = {"POST", "PUT", "PATCH"}  # said even where it is 0
 
 
 class Answer(Struct, frozen=True):
@@ -116,17 +119,32 @@ class Http:
             # a POST on a dying connection would be a doubt for nothing.
             keepalive_expiry=20.0,
         )
+        timeout = httpx.Timeout(
+            timeouts.total_s, connect=timeouts.connect_s, pool=timeouts.connect_s
+        )
+        verify = _authorities(address.scheme)
+        if transport is None and not _BY_PROXY & getproxies().keys():
+            transport = httpx.HTTPTransport(verify=verify, limits=limits)
         self._client = httpx.Client(
             headers={"User-Agent": user_agent},
-            timeout=httpx.Timeout(
-                timeouts.total_s, connect=timeouts.connect_s, pool=timeouts.connect_s
-            ),
             limits=limits,
             follow_redirects=False,
-            verify=_authorities(address.scheme),
+            verify=verify,
             trust_env=True,
             transport=transport,
         )
+        # A client prepares cookies, redirects, hooks and a log line for each exchange, a quarter of
+        # what it takes. None is wanted here; a client is, where it must choose between proxies.
+        self._send = (
+            transport.handle_request
+            if transport is not None
+            else partial(self._client.send, stream=True, auth=httpx.Auth())
+        )
+        usual = self._client.headers
+        self._headers = {
+            name.lower().decode(): (name.decode(), value.decode()) for name, value in usual.raw
+        }
+        self._extensions = {"timeout": timeout.as_dict()}
 
     def exchange(
         self,
@@ -148,55 +166,90 @@ class Http:
             content: the body.
             basic: user name and password for HTTP Basic.
         """
-        if basic:
-            # A server that echoes its request would show both, in this disguise.
-            keep_secret(base64.b64encode(":".join(basic).encode()).decode("ascii"))
-        outcome = self._send(method, path, params, headers, content, basic)
+        if self._client.is_closed:
+            raise RuntimeError("this pool of connections has been closed")
+        address = path if "://" in path else self._base + path
+        try:
+            url = _with_query(address, urlencode(params)) if params else _parsed(address)
+        except httpx.InvalidURL as error:  # a vendor's page token may be of any length
+            outcome: Answer | NoAnswer = NoAnswer(
+                True, f"the address cannot be asked for ({error})"
+            )
+        else:
+            outcome = self._ask(self._request(method, url, headers or {}, content or b"", basic))
         if self._observer is not None:
             self._observer(outcome)
         return outcome
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, str | int] | Sequence[tuple[str, str | int]] | None,
-        headers: Mapping[str, str] | None,
-        content: bytes | None,
-        basic: tuple[str, str] | None,
-    ) -> Answer | NoAnswer:
-        url = path if "://" in path else self._base + path
-        # A params of None keeps a query that stands in the address; an empty dict would erase it.
-        pairs = params.items() if isinstance(params, Mapping) else (params or ())
-        query = httpx.QueryParams(tuple(pairs))
+    def _ask(self, request: httpx.Request) -> Answer | NoAnswer:
         try:
-            response = self._client.request(
-                method,
-                _address(url),
-                params=query if params else None,
-                headers=dict(headers) if headers else None,
-                content=content,
-                auth=httpx.BasicAuth(*basic) if basic else None,
-            )
+            response = self._send(request)
+            try:
+                headers = dict(response.headers)
+                body = _body(response, packed="content-encoding" in headers)
+            finally:
+                response.close()
         except NOT_SENT as error:
             return NoAnswer(True, _reason(error), _remedy(error))
-        except httpx.InvalidURL as error:  # a vendor's page token may be of any length
-            return NoAnswer(True, f"the address cannot be asked for ({error})")
         except httpx.RequestError as error:  # every other error of the exchange itself
             return NoAnswer(False, _reason(error), _remedy(error))
-        # The response and its stream hold each other: cut here, the body goes when it is decoded,
-        # and not when Python next looks for garbage.
-        response.stream = httpx.ByteStream(b"")
-        return Answer(response.status_code, dict(response.headers), response.content)
+        # A client's response and its stream hold each other: cut here, the body goes when it is
+        # decoded, and not when Python next looks for garbage.
+        response.stream = httpx.ByteStream(body)
+        return Answer(response.status_code, headers, body)
+
+    def _request(
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: Mapping[str, str],
+        content: bytes,
+        basic: tuple[str, str] | None,
+    ) -> httpx.Request:
+        """The request with all of its headers: httpx adds none where it is given a stream."""
+        told = self._headers | {name.lower(): (name, value) for name, value in headers.items()}
+        basic = basic or _user(url)
+        if basic is not None:
+            secret = base64.b64encode(":".join(basic).encode()).decode("ascii")
+            # A server that echoes its request would show both, in this disguise.
+            keep_secret(secret)
+            told["authorization"] = ("Authorization", f"Basic {secret}")
+        if content or method in _HAS_LENGTH:
+            told["content-length"] = ("Content-Length", str(len(content)))
+        return httpx.Request(
+            method,
+            url,
+            headers=[("Host", url.netloc.decode("ascii")), *told.values()],
+            stream=httpx.ByteStream(content),
+            extensions=self._extensions,
+        )
 
     def close(self) -> None:
         self._client.close()
 
 
 @lru_cache(maxsize=128)
-def _address(url: str) -> httpx.URL:
+def _parsed(address: str) -> httpx.URL:
     """Parsed once: httpx looks at each character of an address, each time."""
-    return httpx.URL(url)
+    return httpx.URL(address)
+
+
+def _with_query(address: str, query: str) -> httpx.URL:
+    """With this query in the place of any other; of two parts, httpx would look at each twice."""
+    return httpx.URL(f"{address.partition('?')[0]}?{query}")
+
+
+def _body(response: httpx.Response, *, packed: bool) -> bytes:
+    if packed:
+        return response.read()
+    # As `read` does it, without its four layers for each piece of what needs no unpacking.
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    return b"".join(response.stream)
+
+
+def _user(url: httpx.URL) -> tuple[str, str] | None:
+    """The name and the password that stand in an address."""
+    return (url.username, url.password) if url.userinfo else None
 
 
 def _reason(error: httpx.RequestError) -> str:

@@ -1,13 +1,17 @@
 """Real sockets: what is trusted, where proxies come from, and what a person reads when it fails."""
 
+import gc
+import gzip
 import socket
 import ssl
 import threading
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tillbridge import log
@@ -19,14 +23,27 @@ def door(base_url: str, **more) -> Http:
     return Http(base_url, timeouts=Timeouts(2, 2), max_connections=1, user_agent="test", **more)
 
 
+TEXT = b"a sale and a sale and a sale " * 20_000
+PACKED = {
+    "gzip": gzip.compress(TEXT),
+    "deflate": zlib.compress(TEXT),
+    "damaged-gzip": b"no gzip at all" * 20_000,
+}
+
+
 class Page(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.seen.append(self.path)
+        self.server.cookies += self.headers.get_all("Cookie") or []
+        body = PACKED.get(self.path.rpartition("/")[2], b"{}")
         self.send_response(302 if self.path == "/away" else 200)
         self.send_header("Location", "/elsewhere")
-        self.send_header("Content-Length", "2")
+        self.send_header("Set-Cookie", "remember=me")
+        if body != b"{}":
+            self.send_header("Content-Encoding", self.path.rpartition("/")[2].split("-")[-1])
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(body)
 
     def log_message(self, *_args):
         pass
@@ -35,7 +52,7 @@ class Page(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as served:
-        served.seen = []
+        served.seen, served.cookies = [], []
         thread = threading.Thread(target=served.serve_forever, args=(0.01,))
         thread.start()
         yield served
@@ -101,6 +118,55 @@ def test_a_host_named_in_no_proxy_is_asked_directly(server, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     answer = door(f"http://127.0.0.1:{server.server_port}").exchange("GET", "/x")
     assert isinstance(answer, Answer)
+
+
+@pytest.fixture(params=["direct", "by a proxy"])
+def way(request, server, monkeypatch) -> str:
+    """An address of the server, asked directly, or as one that a proxy is asked for."""
+    if request.param == "direct":
+        return f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.server_port}")
+    return "http://sales.invalid"
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate"])
+def test_a_packed_answer_is_unpacked(way, packing):
+    answer = door(way).exchange("GET", f"/{packing}")
+    assert isinstance(answer, Answer)
+    assert answer.body == TEXT
+
+
+def test_a_damaged_answer_does_not_keep_its_connection(way):
+    only_one = door(way)
+    for _ in range(2):
+        answer = only_one.exchange("GET", "/damaged-gzip")
+        assert isinstance(answer, NoAnswer)
+        assert "the answer was damaged" in answer.reason
+    assert isinstance(only_one.exchange("GET", "/x"), Answer)
+
+
+def responses() -> list[httpx.Response]:
+    return [one for one in gc.get_objects() if type(one) is httpx.Response]
+
+
+def test_an_answer_leaves_nothing_that_only_a_search_for_garbage_would_find(way):
+    only_one = door(way)
+    only_one.exchange("GET", "/x")
+    gc.collect()
+    gc.disable()
+    try:
+        before = responses()
+        only_one.exchange("GET", "/x")
+        assert len(responses()) == len(before)
+    finally:
+        gc.enable()
+
+
+def test_cookies_are_not_kept(server):
+    pool = door(f"http://127.0.0.1:{server.server_port}")
+    for _ in range(2):
+        assert isinstance(pool.exchange("GET", "/x"), Answer)
+    assert server.cookies == []
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed(server):

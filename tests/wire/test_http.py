@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import respx
 
+from tillbridge import log
 from tillbridge.http import NOT_SENT, Answer, Http, NoAnswer, Timeouts
 
 
@@ -106,9 +108,7 @@ def test_no_parameters_leave_a_query_that_stands_in_the_path(params):
 
 def test_an_address_beyond_all_length_is_never_asked_for():
     shown = Door().exchange("GET", "/x", params={"nextPageToken": "t" * 100_000})
-    assert shown == NoAnswer(
-        True, "the address cannot be asked for (URL component 'query' too long)"
-    )
+    assert shown == NoAnswer(True, "the address cannot be asked for (URL too long)")
 
 
 def test_parameters_are_encoded_and_may_repeat():
@@ -124,6 +124,49 @@ def test_the_request_names_the_installation_and_carries_its_own_headers():
     assert request.headers["user-agent"] == "tillbridge/1.0 (Harbour Group)"
     assert request.headers["x-api-key"] == "k"
     assert request.content == b"\x00{}"
+
+
+@pytest.mark.parametrize(
+    ("method", "keywords"),
+    [
+        ("GET", {}),
+        ("GET", {"headers": {"accept": "application/json", "Authorization": "Bearer t"}}),
+        ("GET", {"params": {"from": "2026-11-01T00:00:00.000Z", "pageSize": 100}}),
+        ("POST", {"content": b"{}", "headers": {"Content-Type": "application/json"}}),
+        ("POST", {"params": [("locationIds", 1), ("locationIds", 2)]}),
+        ("PUT", {"content": b""}),
+        ("DELETE", {}),
+    ],
+)
+def test_a_request_says_what_a_client_of_httpx_would_say(method, keywords):
+    door = Door(base_url="https://a.test:8443/deep")
+    door.exchange(method, "/x", **keywords)
+    with httpx.Client(headers={"User-Agent": "tillbridge/1.0 (Harbour Group)"}) as client:
+        wanted = client.build_request(method, "https://a.test:8443/deep/x", **keywords)
+    (request,) = door.requests
+    assert sorted(request.headers.multi_items()) == sorted(wanted.headers.multi_items())
+    assert request.url == wanted.url
+    assert request.content == wanted.content
+
+
+def test_a_name_and_a_password_in_the_address_are_credentials():
+    door = Door(base_url="https://na%40me:pass%3Aword@a.test")
+    door.exchange("GET", "/x", headers={"Authorization": "Bearer other"})
+    told = door.requests[0].headers["authorization"]
+    assert base64.b64decode(told.removeprefix("Basic ")) == b"na@me:pass:word"
+    assert "pass" not in door.requests[0].headers["host"]
+    assert log.redact(told) == "Basic [hidden]"
+
+
+def test_respx_may_stand_in_for_the_network():
+    http = Http(
+        "https://a.test", timeouts=Timeouts(1, 1), max_connections=1, user_agent="tillbridge"
+    )
+    with respx.mock:
+        respx.post("https://a.test/x", content=b"{}").respond(201, text="made")
+        shown = http.exchange("POST", "/x", content=b"{}")
+    assert isinstance(shown, Answer)
+    assert (shown.status, shown.body) == (201, b"made")
 
 
 def test_basic_credentials_are_sent_with_the_one_request_only():
