@@ -161,7 +161,7 @@ def test_a_word_that_could_break_the_request_never_leaves(sale_type, currency):
 
 
 def test_an_odd_but_legal_answer_is_understood():
-    shape = wire.decode_post(answer(200, golden("created_odd_but_legal")))
+    shape, _ = wire.decode_post(answer(200, golden("created_odd_but_legal")))
     assert isinstance(shape, Echo)
     sent = [
         Transaction(123, "SALE", 1_793_534_400, 1000, 200, "GBP"),
@@ -194,20 +194,59 @@ def created(*rows):
     ],
 )  # fmt: skip
 def test_a_200_with_any_other_body_is_no_echo(body):
-    shape = wire.decode_post(answer(200, body))
+    shape, _ = wire.decode_post(answer(200, body))
     assert isinstance(shape, OtherAnswer)
     assert shape.status == 200
     assert shape.text
 
 
+odd = st.sampled_from([
+    None, True, 0, -1, 5.0, 8.33, -0.0, 1e15, -1e15, 999_999_999_999_999.9, 1e300, 2**63, "", "0",
+    "8.33", " 8.33", "1_0", "1e3", "1E999999", "NaN", "-sNaN", "Infinity", "\0", "é", "SALE", [], {},
+])  # fmt: skip
+echoed = st.fixed_dictionaries({
+    "transactionId": st.text(max_size=3),
+    "locationId": st.integers(1, 9),
+    "saleType": st.sampled_from(TYPES),
+    "createdAt": st.integers(0, 2**33),
+    "finalSaleAmount": st.decimals(-999, 999, places=2).map(float),
+    "taxAmount": st.one_of(st.none(), st.decimals(-999, 999, places=2).map(float)),
+    "currency": st.one_of(st.none(), st.just("GBP")),
+})  # fmt: skip
+oddly_echoed = st.builds(
+    lambda row, name, value: {**row, name: value},
+    echoed,
+    st.sampled_from([*ROW, "taxAmount", "currency", "more"]),
+    odd,
+)
+ids = st.fixed_dictionaries({}, optional={"requestId": odd, "request_id": odd})
+
+
+@unhurried
+@given(
+    st.lists(echoed | oddly_echoed, max_size=3),
+    ids,
+    st.sampled_from([{}, {"x-request-id": "rq-3"}]),
+)
+def test_the_quick_way_reads_an_echo_as_the_careful_one_does(rows, told, headers):
+    found = answer(200, {**created(*rows), **told}, **headers)
+    quick = wire._decode_quickly(found)
+    assert quick in (None, (wire._decode_carefully(found), wire.request_id(found)))
+
+
+def test_an_echo_as_documented_is_read_quickly():
+    full = {**ROW, "taxAmount": 0.17, "currency": "GBP"}
+    assert wire._decode_quickly(answer(200, {"requestId": "rq-1", **created(ROW, full)}))
+
+
 @pytest.mark.parametrize("status", [201, 202, 204, 206])
 def test_only_a_200_is_an_echo(status):
-    shape = wire.decode_post(answer(status, created(ROW)))
+    shape, _ = wire.decode_post(answer(status, created(ROW)))
     assert isinstance(shape, OtherAnswer)
 
 
 def test_a_validation_error_names_rows_and_fields():
-    shape = wire.decode_post(answer(422, golden("validation_error")))
+    shape, _ = wire.decode_post(answer(422, golden("validation_error")))
     assert isinstance(shape, ValidationError)
     assert [(fault.position, fault.field) for fault in shape.faults] == [
         (17, "saleType"), (0, None), (None, None), (None, None), (None, None), (None, None),
@@ -220,14 +259,14 @@ def test_a_validation_error_names_rows_and_fields():
     "body", [{"detail": "nope"}, {"detail": []}, {"detail": {"x": 1}}, {"error": "VALIDATION: no"}]
 )
 def test_a_422_of_another_form_is_a_validation_error_that_names_no_row(body):
-    shape = wire.decode_post(answer(422, body))
+    shape, _ = wire.decode_post(answer(422, body))
     assert isinstance(shape, ValidationError)
     assert [fault.position for fault in shape.faults] == [None]
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"422", {"message": "x"}])
 def test_a_422_that_is_not_connecteam_s_is_not_one(body):
-    assert isinstance(wire.decode_post(answer(422, body)), OtherAnswer)
+    assert isinstance(wire.decode_post(answer(422, body))[0], OtherAnswer)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +296,7 @@ def test_no_secret_is_repeated_from_an_answer():
     for text in (
         wire.error_text(answer(403, {"detail": "bad key ct-very-secret-key"})),
         wire.error_text(answer(400, {"odd": "ct-very-secret-key"})),
-        wire.decode_post(answer(422, body)).faults[0].message,
+        wire.decode_post(answer(422, body))[0].faults[0].message,
     ):
         assert "very-secret" not in text
 

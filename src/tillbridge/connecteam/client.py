@@ -107,7 +107,8 @@ class ConnecteamClient:
         if isinstance(answer, NoAnswer):
             return Posted(Silence(answer.not_sent, self._silence(answer)), None, {})
         self._turned_away(answer)  # a write is not sent again here: the next pass has a new token
-        return Posted(wire.decode_post(answer), wire.request_id(answer), answer.headers)
+        shape, request_id = wire.decode_post(answer)
+        return Posted(shape, request_id, answer.headers)
 
     def totals(self, currencies: Mapping[int, str], first: date, last: date) -> Totals | NoEvidence:
         """Read daily totals of several locations in one request.

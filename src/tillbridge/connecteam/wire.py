@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import (
     Annotated,
@@ -36,29 +36,36 @@ def encode_transactions(rows: Sequence[Transaction]) -> bytes:
 
 
 def _encode(row: Transaction) -> str:
+    location_id, sale_type, created_at, net, tax, currency = row
+    pattern, unit = _pattern(location_id, sale_type, currency)
+    return pattern % (
+        created_at,
+        "-" if net < 0 else "", abs(net) // unit, abs(net) % unit,
+        "-" if tax < 0 else "", abs(tax) // unit, abs(tax) % unit,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def _pattern(location_id: int, sale_type: str, currency: str) -> tuple[str, int]:
+    """What rows of a kind have in common, with holes for the rest, and how many minor units make a
+    whole one. An amount's holes are its sign, its whole and its minor units.
+    """
     # Both come from closed lists; a quote in one of them would break the whole request.
-    assert _is_word(row.sale_type)
-    assert _is_word(row.currency)
-    digits = minor_digits(row.currency)
-    return (
-        f'{{"locationId":{row.location_id},"saleType":"{row.sale_type}",'
-        f'"createdAt":{row.created_at},"finalSaleAmount":{minor_text(row.amount, digits)},'
-        f'"taxAmount":{minor_text(row.tax, digits)},"currency":"{row.currency}"}}'
+    assert _WORD.fullmatch(sale_type)
+    assert _WORD.fullmatch(currency)
+    digits = minor_digits(currency)
+    holes = f"%s%d.%0{digits}d" if digits else "%s%d%.0s"  # the last takes no place
+    row = (
+        f'{{"locationId":{location_id},"saleType":"{sale_type}","createdAt":%d,'
+        f'"finalSaleAmount":{holes},"taxAmount":{holes},"currency":"{currency}"}}'
     )
-
-
-@lru_cache(maxsize=256)
-def _is_word(text: str) -> bool:
-    return _WORD.fullmatch(text) is not None
+    return row, 10**digits
 
 
 # A number beyond this is no money; read as a Decimal, "1e999999" would fill the memory.
-_NO_MONEY = 10**15
-_Money = Annotated[Decimal, Field(gt=-_NO_MONEY, lt=_NO_MONEY)]
-
-
-def _is_money(amount: Decimal) -> bool:
-    return amount.is_finite() and -_NO_MONEY < amount < _NO_MONEY
+_NO_MONEY = Decimal(10**15)
+_NO_DEBT = -_NO_MONEY
+_Money = Annotated[Decimal, Field(gt=_NO_DEBT, lt=_NO_MONEY)]
 
 
 class _Wire(BaseModel):
@@ -112,8 +119,10 @@ class _QuickCreated(msgspec.Struct):
     transactions: list[_QuickTransaction]
 
 
-class _QuickAnswer(msgspec.Struct):
+class _QuickAnswer(msgspec.Struct, rename={"camel": "requestId", "snake": "request_id"}):
     data: _QuickCreated
+    camel: object = None
+    snake: object = None
 
 
 _QUICK_ANSWER = msgspec.json.Decoder(_QuickAnswer)
@@ -159,10 +168,18 @@ class _LocationAnswer(_Wire):
     data: Location
 
 
-def decode_post(answer: Answer) -> outcome.Shape:
-    """The shape of an answer to a POST of transactions; what it proves is `outcome`'s to say."""
+def decode_post(answer: Answer) -> tuple[outcome.Shape, str | None]:
+    """The shape of an answer to a POST of transactions, and the vendor's id of the request.
+
+    What the shape proves is `outcome`'s to say.
+    """
     if answer.status == 200:
-        return _decode_created(answer)
+        quick = _decode_quickly(answer)
+        return quick or (_decode_carefully(answer), request_id(answer))
+    return _decode_refusal(answer), request_id(answer)
+
+
+def _decode_refusal(answer: Answer) -> outcome.Shape:
     if answer.status == 422:
         document = _document(answer.body)
         faults = _faults(document)
@@ -174,19 +191,21 @@ def decode_post(answer: Answer) -> outcome.Shape:
     return outcome.OtherAnswer(answer.status, error_text(answer))
 
 
-def _decode_created(answer: Answer) -> outcome.Shape:
-    return _decode_quickly(answer) or _decode_carefully(answer)
-
-
-def _decode_quickly(answer: Answer) -> outcome.Echo | None:
+def _decode_quickly(answer: Answer) -> tuple[outcome.Echo, str | None] | None:
     """An echo that is written as documented; of all others the careful way decides."""
     try:
-        rows = _QUICK_ANSWER.decode(answer.body).data.transactions
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if not all(_is_money(row.amount) and (row.tax is None or _is_money(row.tax)) for row in rows):
-        return None
-    return outcome.Echo(tuple(outcome.EchoedRow._make(msgspec.structs.astuple(r)) for r in rows))
+        document = _QUICK_ANSWER.decode(answer.body)
+        rows = document.data.transactions
+        if not all(
+            _NO_DEBT < row.amount < _NO_MONEY
+            and (row.tax is None or _NO_DEBT < row.tax < _NO_MONEY)
+            for row in rows
+        ):
+            return None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation):
+        return None  # InvalidOperation: what is no number is neither more nor less than one
+    told = tuple(map(outcome.EchoedRow._make, map(msgspec.structs.astuple, rows)))
+    return outcome.Echo(told), _chosen_id(answer, document.camel, document.snake)
 
 
 def _decode_carefully(answer: Answer) -> outcome.Shape:
@@ -329,11 +348,14 @@ def request_id(answer: Answer) -> str | None:
         ids = _RequestIds.model_validate_json(answer.body)
     except ValidationError:
         ids = _RequestIds()
-    for told in (ids.camel, ids.snake):
-        if isinstance(told, str):
-            return redact(told)[:100]
-    told = answer.headers.get("x-request-id")
-    return redact(told)[:100] if told else None
+    return _chosen_id(answer, ids.camel, ids.snake)
+
+
+def _chosen_id(answer: Answer, *told: object) -> str | None:
+    for one in (*told, answer.headers.get("x-request-id") or None):
+        if isinstance(one, str):
+            return redact(one)[:100]
+    return None
 
 
 def error_text(answer: Answer) -> str:
