@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tillbridge import outcome as outcome_
 from tillbridge.money import from_minor, minor_digits
 from tillbridge.outcome import (
     Accepted,
@@ -131,6 +132,19 @@ def test_rows_are_matched_by_value_whatever_their_order(sent, chance, bare):
         if bare:
             expected = expected._replace(tax=None, currency=None)
         assert told[transaction_id] == expected
+
+
+@unhurried
+@given(sales, st.integers(0, 99), st.sampled_from(["amount", "tax", "nothing"]), st.integers(-2, 2))
+def test_rows_in_their_places_are_matched_quickly_as_they_are_carefully(sent, place, name, cents):
+    rows = list(echoes(sent))
+    if name != "nothing":
+        place %= len(rows)
+        rows[place] = rows[place]._replace(**{name: Decimal(cents) / 100})
+    same = rows == list(echoes(sent))
+    assert outcome_._in_place(sent, rows) == same
+    if same:
+        assert outcome_._match(sent, rows) == {n: f"t{n}" for n in range(len(sent))}
 
 
 @unhurried
