@@ -109,7 +109,7 @@ class Bases:
                 mine = under_way.get(key, ())
                 if not _all_among(parts.open_states(view, key), mine):
                     continue
-                if removals.blocking(view, key) or row.stop in UNTIL_RESTART:
+                if removals.blocks(view, key) or row.stop in UNTIL_RESTART:
                     continue
                 found = self._judge(view, row, want)
                 if isinstance(found, Writable):

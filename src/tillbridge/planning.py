@@ -66,7 +66,7 @@ class Planner:
 
     def _waiting(self) -> dict[int, list[Row]]:
         with self._ledger.view() as view:
-            paused = {row.id for row in locations.every(view) if row.paused}
+            paused = locations.paused(view)
             return {
                 key: [
                     row

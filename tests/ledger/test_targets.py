@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from ledger.tools import NOON_S, record
 from tillbridge.ledger import parts, targets
-from tillbridge.ledger.schema import event, reading
+from tillbridge.ledger.schema import event
 from tillbridge.states import PartState, SaleState
 
 DAY_S = 86_400
@@ -55,20 +55,31 @@ def test_acknowledged_writes_add_up_and_begin_to_mature_anew(shop):
     assert get(shop, 456).acknowledged == 0
 
 
-def test_a_reading_gives_back_every_day_that_was_read(shop):
-    key = act(shop, targets.add_reading, MARCH, shop.clock.moment())
+def base(shop, totals):
+    """The reading of these totals, as it comes back as the base."""
+    key = act(shop, targets.add_reading, totals, shop.clock.moment())
+    act(shop, targets.set_base, key, shop.clock.moment())
     with shop.ledger.view() as view:
-        row = view.execute(select(reading).where(reading.c.id == key)).one()
-    assert targets.totals_of(row) == MARCH
+        found = targets.base_of(view, targets.get(view, 123))
+    assert found is not None
+    return found
+
+
+def test_a_reading_gives_back_every_day_that_was_read(shop):
+    row, totals = base(shop, MARCH)
+    assert totals == MARCH
     assert (row.boot_s, row.boot_id, row.taken_ms) == (1000.0, "boot-1", NOON_S * 1000)
 
 
 def test_a_reading_without_any_data_is_a_reading_of_zeros(shop):
     nothing = dict.fromkeys(MARCH, 0)
-    key = act(shop, targets.add_reading, nothing, shop.clock.moment())
-    with shop.ledger.view() as view:
-        row = view.execute(select(reading).where(reading.c.id == key)).one()
-    assert targets.totals_of(row) == nothing
+    assert base(shop, nothing)[1] == nothing
+
+
+def test_readings_of_the_same_days_are_told_apart(shop):
+    assert base(shop, MARCH)[1] == MARCH
+    other = {day: total + 1 for day, total in MARCH.items()}
+    assert base(shop, other)[1] == other
 
 
 def test_a_new_base_begins_the_comparison_anew(shop):

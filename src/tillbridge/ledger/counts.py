@@ -24,7 +24,7 @@ _BY_STATE = Prepared(
     select(tally.c.state, tally.c.count).where(tally.c.location_id == bindparam("b_location")),
     "b_location",
 )
-_WAITING = select(func.sum(tally.c.count)).where(tally.c.state == SaleState.WAITING)
+_WAITING = Prepared(select(func.sum(tally.c.count)).where(tally.c.state == SaleState.WAITING))
 
 
 def begin(commit: Connection, location_id: int) -> None:
@@ -59,7 +59,7 @@ def by_state(view: Connection, location_id: int) -> dict[str, int]:
 
 def waiting(view: Connection) -> int:
     """How many sales wait, at all locations."""
-    return int(view.execute(_WAITING).scalar_one() or 0)
+    return int(_WAITING.first(view)[0] or 0)
 
 
 def recount(view: Connection) -> dict[tuple[int, str], int]:

@@ -16,6 +16,7 @@ LocationRow = Row[*tuple[Any, ...]]
 
 _GET = select(location).where(location.c.id == bindparam("b_id"))
 _EVERY = select(location).order_by(location.c.id)
+_PAUSED = Prepared(select(location.c.id).where(location.c.paused))
 _MOVE_BACKFILL = Prepared(
     update(backfill)
     .where(backfill.c.id == bindparam("b_id"))
@@ -175,6 +176,11 @@ def get(view: Connection, location_id: int) -> LocationRow:
 
 def every(view: Connection) -> Sequence[LocationRow]:
     return view.execute(_EVERY).all()
+
+
+def paused(view: Connection) -> set[int]:
+    """Ids of the locations whose sales are left alone."""
+    return {row[0] for row in _PAUSED.all(view)}
 
 
 def move_cursor(commit: Connection, location_id: int, to_ms: int, now_ms: int) -> None:

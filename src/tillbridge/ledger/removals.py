@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from tillbridge.ledger import counts, events, parts, targets
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.schema import part, removal, sale
+from tillbridge.ledger.statements import Prepared
 from tillbridge.states import PartState, SaleState
 
 RemovalRow = Row[*tuple[Any, ...]]
@@ -44,6 +45,17 @@ class Purpose(StrEnum):
     """It may be missing: whether it was there or not, it is posted again afterwards."""
 
 
+_BLOCKS = Prepared(
+    select(removal.c.id)
+    .where(
+        removal.c.connecteam_id == bindparam("b_target"),
+        or_(removal.c.state == RemovalState.WANTED, removal.c.state == RemovalState.PLANNED),
+    )
+    .limit(1),
+    "b_target",
+)
+
+
 class Found(StrEnum):
     """What a delete by id found."""
 
@@ -59,6 +71,11 @@ ASKED_FOR = (Purpose.RULES, Purpose.PURGE)
 def blocking(view: Connection, connecteam_id: int | None = None) -> Sequence[RemovalRow]:
     """Deletes that keep their location from being posted to, oldest first."""
     return _in_states(view, connecteam_id, RemovalState.WANTED, RemovalState.PLANNED)
+
+
+def blocks(view: Connection, connecteam_id: int) -> bool:
+    """Whether a delete keeps a location from being posted to."""
+    return _BLOCKS.first(view, connecteam_id) is not None
 
 
 def cleared(view: Connection, connecteam_id: int | None = None) -> Sequence[RemovalRow]:

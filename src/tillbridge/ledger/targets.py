@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, null, select, update
@@ -24,6 +26,7 @@ ONE_DAY = timedelta(days=1)
 _HERE = target.c.connecteam_id == bindparam("b_id")
 _GET = select(target).where(_HERE)
 _SET = update(target).where(_HERE)
+_READING = Prepared(select(reading).where(reading.c.id == bindparam("b_reading")), "b_reading")
 _SPAN = Prepared(select(target.c.span_first, target.c.span_last).where(_HERE), "b_id")
 _SET_SPAN = Prepared(
     _SET.values(span_first=bindparam("b_first"), span_last=bindparam("b_last")),
@@ -120,15 +123,17 @@ def base_of(view: Connection, row: TargetRow) -> tuple[TargetRow, Totals] | None
     """The base reading and its totals for every day that it holds."""
     if row.base_id is None:
         return None
-    base = view.execute(select(reading).where(reading.c.id == row.base_id)).one()
-    return base, totals_of(base)
+    (base,) = _READING.named(view, row.base_id)
+    return base, _totals(base.first_day, base.last_day, base.totals)
 
 
-def totals_of(row: TargetRow) -> dict[date, int]:
-    first, last = date.fromisoformat(row.first_day), date.fromisoformat(row.last_day)
-    known = row.totals if isinstance(row.totals, dict) else json.loads(row.totals)
+@lru_cache(maxsize=8)
+def _totals(first_day: str, last_day: str, text: str) -> Totals:
+    """Kept for each of the next plans: they ask for the same base, and it may hold a year."""
+    first, last = date.fromisoformat(first_day), date.fromisoformat(last_day)
+    known = json.loads(text)
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    return {day: known.get(day.isoformat(), 0) for day in days}
+    return MappingProxyType({day: known.get(day.isoformat(), 0) for day in days})
 
 
 def set_base(commit: Connection, connecteam_id: int, reading_id: int, now: Moment) -> None:
