@@ -12,11 +12,15 @@ from typing import Any, NamedTuple
 from tillbridge.days import epoch_ms
 from tillbridge.mapper import Rules, map_sale, summarise
 from tillbridge.money import plain_text
-from tillbridge.sale import Quarantined, Sale, Skipped, Summary, Transaction
+from tillbridge.sale import Quarantined, Sale, Skipped, Transaction
 from tillbridge.states import SaleState
 
 FISC_PREFIX = "fisc:"
 """Begins the key of a sale that has no accountReference yet; `:` is in no real reference."""
+
+
+_WAITING = SaleState.WAITING
+"""Nearly every sale's; looking a member up takes an enumeration longer than making a sum."""
 
 
 class Record(NamedTuple):
@@ -70,62 +74,93 @@ class Undecodable:
 def record_of(sale: Sale, rules: Rules) -> Record:
     """Summarise and map one sale."""
     summary = summarise(sale)
-    answer = summary if isinstance(summary, Quarantined) else map_sale(summary, rules)
-    known = summary if isinstance(summary, Summary) else None
-    reason = None if isinstance(answer, Transaction) else answer.reason
-    opened_ms = epoch_ms(sale.opened) if sale.opened else None
-    kept = _kept(sale) if isinstance(answer, Quarantined) else None
-    digest = known.digest if known else _digest(kept)
-    fisc_id = _storable(sale.fisc_id)
-    reference = _key(_storable(sale.reference), fisc_id, opened_ms, digest)
-    if reference.startswith("digest:") and isinstance(answer, Transaction):
+    if isinstance(summary, Quarantined):
+        return _record_of_unclear(sale, summary.reason, rules)
+    opened, fisc_id = sale.opened, _storable(sale.fisc_id)
+    opened_ms = epoch_ms(opened) if opened else None
+    reference = _key(_storable(sale.reference), fisc_id, opened_ms, summary.digest)
+    answer = map_sale(summary, rules)
+    if isinstance(answer, Transaction) and reference.startswith("digest:"):
         # Two such sales with the same content could not be told apart, so a person must look.
-        reason = "the sale has no accountReference and no accountFiscId"
-        kept = _kept(sale)
-        answer = Quarantined(reason)
-    total = known.total if known else None
-    sent = answer if isinstance(answer, Transaction) else None
+        answer = Quarantined("the sale has no accountReference and no accountFiscId")
+    sale_type = created_at = amount = tax_amount = currency = reason = kept = None
+    if isinstance(answer, Transaction):
+        state = _WAITING
+        _, sale_type, created_at, amount, tax_amount, currency = answer
+    elif isinstance(answer, Skipped):
+        state, reason = SaleState.SKIPPED, answer.reason
+    else:
+        state, reason, kept = SaleState.QUARANTINED, answer.reason, _kept(sale)
+    total = summary.total
     return Record(
         reference,
         fisc_id,
         _storable(sale.receipt_id),
         opened_ms,
-        _closed_ms(sale, known),
-        sale.type,
-        None if total is None else plain_text(total.net),
-        None if total is None else plain_text(total.tax),
-        None if total is None else plain_text(total.service_charge),
-        digest,
+        summary.closed_ms,
+        summary.type,
+        plain_text(total.net),
+        plain_text(total.tax),
+        plain_text(total.service_charge),
+        summary.digest,
         rules.version,
         rules.connecteam_id,
-        sent and sent.sale_type,
-        sent and sent.created_at,
-        sent and sent.amount,
-        sent and sent.tax,
-        sent and sent.currency,
-        _state(answer),
+        sale_type,
+        created_at,
+        amount,
+        tax_amount,
+        currency,
+        state,
         reason,
         kept,
     )
 
 
-def _closed_ms(sale: Sale, known: Summary | None) -> int | None:
-    if known is not None:
-        return known.closed_ms
-    return epoch_ms(sale.closed) if sale.closed else None
+def _record_of_unclear(sale: Sale, reason: str, rules: Rules) -> Record:
+    """A sale that cannot be added up goes to quarantine with all that was read of it."""
+    kept = _kept(sale)
+    return _set_aside(
+        kept,
+        reason,
+        rules,
+        reference=sale.reference,
+        fisc_id=sale.fisc_id,
+        receipt_id=sale.receipt_id,
+        opened_ms=epoch_ms(sale.opened) if sale.opened else None,
+        closed_ms=epoch_ms(sale.closed) if sale.closed else None,
+        source_type=sale.type,
+    )
 
 
 def record_of_undecodable(broken: Undecodable, rules: Rules) -> Record:
     """A sale that could not be read goes to quarantine with its place and what was read of it."""
-    digest = _digest(broken.kept)
-    fisc_id = _storable(broken.fisc_id)
+    reason = f"{broken.place}: {broken.reason}"
+    return _set_aside(
+        broken.kept, reason, rules, reference=broken.reference, fisc_id=broken.fisc_id
+    )
+
+
+def _set_aside(
+    kept: Mapping[str, Any],
+    reason: str,
+    rules: Rules,
+    *,
+    reference: str | None,
+    fisc_id: str | None,
+    receipt_id: str | None = None,
+    opened_ms: int | None = None,
+    closed_ms: int | None = None,
+    source_type: str | None = None,
+) -> Record:
+    digest = _digest(kept)
+    fisc_id = _storable(fisc_id)
     return Record(
-        reference=_key(_storable(broken.reference), fisc_id, None, digest),
+        reference=_key(_storable(reference), fisc_id, opened_ms, digest),
         fisc_id=fisc_id,
-        receipt_id=None,
-        opened_ms=None,
-        closed_ms=None,
-        source_type=None,
+        receipt_id=_storable(receipt_id),
+        opened_ms=opened_ms,
+        closed_ms=closed_ms,
+        source_type=source_type,
         net=None,
         tax=None,
         service_charge=None,
@@ -138,19 +173,9 @@ def record_of_undecodable(broken: Undecodable, rules: Rules) -> Record:
         tax_amount=None,
         currency=None,
         state=SaleState.QUARANTINED,
-        reason=f"{broken.place}: {broken.reason}",
-        kept=broken.kept,
+        reason=reason,
+        kept=kept,
     )
-
-
-def _state(answer: Transaction | Skipped | Quarantined) -> SaleState:
-    match answer:
-        case Transaction():
-            return SaleState.WAITING
-        case Skipped():
-            return SaleState.SKIPPED
-        case Quarantined():
-            return SaleState.QUARANTINED
 
 
 def _key(reference: str | None, fisc_id: str | None, opened_ms: int | None, digest: bytes) -> str:
@@ -167,7 +192,7 @@ def _storable(name: str | None) -> str | None:
     return name.replace("\0", "\ufffd") if name else None
 
 
-def _digest(kept: Mapping[str, Any] | None) -> bytes:
+def _digest(kept: Mapping[str, Any]) -> bytes:
     text = json.dumps(kept, sort_keys=True, ensure_ascii=False, default=str)
     return blake2b(text.encode(), digest_size=16).digest()
 

@@ -12,6 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
+
 
 class SaleType(StrEnum):
     """Lightspeed's types of account; Connecteam takes the same words."""
@@ -76,17 +78,20 @@ class Sale(Protocol):
     def lines(self) -> Sequence[SaleLine] | None: ...
 
 
-class Sums(NamedTuple):
+_ZERO = Decimal(0)
+
+
+class Sums(Struct, frozen=True, gc=False):
     """Exact sums over lines: net without tax, tax, and old-style service charge."""
 
-    net: Decimal = Decimal(0)
-    tax: Decimal = Decimal(0)
-    service_charge: Decimal = Decimal(0)
+    net: Decimal
+    tax: Decimal
+    service_charge: Decimal
 
 
 def add_up(sums: Iterable[Sums]) -> Sums:
     """The sum of sums."""
-    net = tax = service_charge = Decimal(0)
+    net = tax = service_charge = _ZERO
     for one in sums:
         net += one.net
         tax += one.tax
@@ -101,7 +106,7 @@ class GroupName(NamedTuple):
     code: str = ""
 
 
-class Summary(NamedTuple):
+class Summary(Struct, frozen=True, gc=False):
     """A sale added up as it came; no rule of ours has touched it yet.
 
     Attributes:

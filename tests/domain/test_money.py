@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tillbridge.money import (
+    AMOUNTS,
     UnknownCurrency,
     UnreadableAmount,
     from_minor,
@@ -54,6 +55,15 @@ def test_a_plain_decimal_is_read_exactly(text, amount):
 def test_anything_else_is_no_amount(text):
     with pytest.raises(UnreadableAmount):
         parse_amount(text)
+
+
+def test_only_so_many_amounts_are_remembered_and_none_that_is_no_amount():
+    for cents in range(20_000):
+        assert parse_amount(f"{cents}.25") == Decimal(cents) + Decimal("0.25")
+    with pytest.raises(UnreadableAmount):
+        parse_amount("1e2")
+    assert len(AMOUNTS) <= 8192
+    assert "1e2" not in AMOUNTS
 
 
 @unhurried
