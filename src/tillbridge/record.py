@@ -92,27 +92,31 @@ def record_of(sale: Sale, rules: Rules) -> Record:
     else:
         state, reason, kept = SaleState.QUARANTINED, answer.reason, _kept(sale)
     total = summary.total
-    return Record(
-        reference,
-        fisc_id,
-        _storable(sale.receipt_id),
-        opened_ms,
-        summary.closed_ms,
-        summary.type,
-        plain_text(total.net),
-        plain_text(total.tax),
-        plain_text(total.service_charge),
-        summary.digest,
-        rules.version,
-        rules.connecteam_id,
-        sale_type,
-        created_at,
-        amount,
-        tax_amount,
-        currency,
-        state,
-        reason,
-        kept,
+    # What `Record(...)` does, in half the time: that is a function of Python with twenty arguments.
+    return tuple.__new__(
+        Record,
+        (
+            reference,
+            fisc_id,
+            _storable(sale.receipt_id),
+            opened_ms,
+            summary.closed_ms,
+            summary.type,
+            plain_text(total.net),
+            plain_text(total.tax),
+            plain_text(total.service_charge),
+            summary.digest,
+            rules.version,
+            rules.connecteam_id,
+            sale_type,
+            created_at,
+            amount,
+            tax_amount,
+            currency,
+            state,
+            reason,
+            kept,
+        ),
     )
 
 

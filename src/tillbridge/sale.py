@@ -5,7 +5,7 @@ the wire models have them. `Summary` is a sale added up exactly as it came, befo
 ours. `Transaction` is what Connecteam is to hold for it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -89,13 +89,17 @@ class Sums(Struct, frozen=True, gc=False):
     service_charge: Decimal
 
 
-def add_up(sums: Iterable[Sums]) -> Sums:
-    """The sum of sums."""
+Triple = list[Decimal]
+"""Net, tax and service charge of one accounting group, as they grow line by line."""
+
+
+def add_up(groups: Iterable[Triple]) -> Sums:
+    """The sum over accounting groups."""
     net = tax = service_charge = _ZERO
-    for one in sums:
-        net += one.net
-        tax += one.tax
-        service_charge += one.service_charge
+    for group_net, group_tax, group_service_charge in groups:
+        net += group_net
+        tax += group_tax
+        service_charge += group_service_charge
     return Sums(net, tax, service_charge)
 
 
@@ -123,7 +127,7 @@ class Summary(Struct, frozen=True, gc=False):
     type: str
     closed: datetime
     closed_ms: int
-    groups: dict[GroupName, Sums]
+    groups: Mapping[GroupName, Triple]
     total: Sums
     currency: str | None
     digest: bytes
