@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
@@ -112,6 +112,24 @@ class _Progress:
     def place(self) -> tuple[int, datetime]:
         return self.report.task.source.id, self.report.task.period.start
 
+    @property
+    def goes_on(self) -> bool:
+        return not self.report.done and self.report.error is None
+
+
+class _Step(NamedTuple):
+    """A page that came.
+
+    Attributes:
+        page: still to be stored.
+        last: of its window.
+        tells_reach: nothing may be missing before its last stamp.
+    """
+
+    page: Page
+    last: bool
+    tells_reach: bool
+
 
 class Reader:
     """Reads tasks into the ledger.
@@ -155,12 +173,14 @@ class Reader:
                 # In a fixed order, so that one seed of a simulation has one story.
                 for future in sorted(done, key=lambda f: flying[f].place):
                     progress = flying.pop(future)
-                    self._take(future, progress)
-                    if not progress.report.done and progress.report.error is None:
+                    step = self._look(future, progress)
+                    if progress.goes_on and (step is None or not step.last):
                         queue.insert(0, progress)
                     if not should_stop():
-                        # Now, and not when all that has come is stored: answers take their time.
+                        # Now, and not when what has come is stored: answers take their time.
                         self._launch(queue, flying)
+                    if step is not None:
+                        self._take(step, progress)
                     yield progress.report
         finally:
             wait(flying)
@@ -189,40 +209,50 @@ class Reader:
             )
         return self._pages.sales_page(location_id, progress.start, progress.end, progress.token)
 
-    def _take(self, future: Future[Page], progress: _Progress) -> None:
+    def _look(self, future: Future[Page], progress: _Progress) -> _Step | None:
+        """What came, once it is known what to ask next; None if it was no page."""
         report = progress.report
         report.latest = 0
+        if report.error is not None:
+            future.exception()  # asked for before the page before it turned out not to be stored
+            return None
         try:
-            self._take_page(future.result(), progress)
+            return self._step(future.result(), progress)
         except NotOperationalBefore as error:
             self._begin_later(progress, error)
         except (CredentialsRefused, DiskTrouble):
             raise
         except TillbridgeError as error:
             self._fail(report, error)
+        return None
 
-    def _take_page(self, page: Page, progress: _Progress) -> None:
-        probing = progress.probe is not None
-        last = not probing and not page.next_token
-        if not probing and page.next_token in progress.tokens:
+    def _step(self, page: Page, progress: _Progress) -> _Step:
+        if progress.probe is not None:
+            progress.probe = None
+            return _Step(page, last=progress.token is None, tells_reach=False)
+        if page.next_token in progress.tokens:
             raise TryLater(
                 f"Lightspeed repeated a page token while the sales of "
                 f"{progress.report.task.source.name} were read; the rest was not read.",
                 "tillbridge reads that period again at its next poll.",
             )
-        needs_probe = not probing and self._must_probe(page, progress)
-        self._store(page, progress, last=last and not needs_probe)
-        if probing:
-            progress.probe = None
-            progress.report.done = progress.token is None
-            if progress.report.done:
-                self._finish(progress)
-            return
+        progress.probe = self._must_probe(page, progress)
         self._advance(page, progress)
-        if needs_probe:
-            progress.probe = needs_probe
-        else:
-            progress.report.done = last
+        whole = progress.probe is None
+        return _Step(page, last=whole and progress.token is None, tells_reach=whole)
+
+    def _take(self, step: _Step, progress: _Progress) -> None:
+        report = progress.report
+        try:
+            self._store(step, progress)
+        except DiskTrouble:
+            raise
+        except TillbridgeError as error:
+            self._fail(report, error)
+            return
+        report.done = step.last
+        if step.last:
+            self._seldom.forget(report.task.source.id)
 
     def _must_probe(self, page: Page, progress: _Progress) -> datetime | None:
         """The edge between two pages, if sales closed in that very millisecond may be missing.
@@ -250,7 +280,8 @@ class Reader:
         if stamp is not None and final is not None and stamp == epoch_ms(final):
             progress.edge = final
 
-    def _store(self, page: Page, progress: _Progress, *, last: bool) -> None:
+    def _store(self, step: _Step, progress: _Progress) -> None:
+        page = step.page
         task, rules = progress.report.task, progress.report.task.source.rules
         records = [record_of(sale, rules) for sale in page.sales]
         records += [
@@ -272,9 +303,9 @@ class Reader:
         now_ms = epoch_ms(self._clock.now())
         with self._ledger.commit() as commit:
             taken = sales.take_in(commit, task.source.id, inside, task.lane, now_ms)
-            if last:
+            if step.last:
                 task.when_done(commit)
-            elif task.when_page is not None and progress.probe is None:
+            elif task.when_page is not None and step.tells_reach:
                 stamps = [record.closed_ms for record in records if record.closed_ms is not None]
                 self._note_page(commit, task.when_page, stamps, progress, whole=not page.broken)
         progress.report.add(taken)
@@ -299,11 +330,6 @@ class Reader:
         if progress.reached_ms is None or stamps[0] >= progress.reached_ms:
             progress.reached_ms = stamps[-1]
             when_page(commit, stamps[-1])
-
-    def _finish(self, progress: _Progress) -> None:
-        self._seldom.forget(progress.report.task.source.id)
-        with self._ledger.commit() as commit:
-            progress.report.task.when_done(commit)
 
     def _begin_later(self, progress: _Progress, error: NotOperationalBefore) -> None:
         """Go on from the date that Lightspeed names; a second later if it names it once more."""

@@ -317,8 +317,8 @@ MUTANTS = (
         "move the cursor with the first page",
         ("pages",),
         "reader.py",
-        "            if last:\n                task.when_done(commit)\n",
-        "            task.when_done(commit)\n            if last:\n                pass\n",
+        "            if step.last:\n                task.when_done(commit)\n",
+        "            task.when_done(commit)\n            if step.last:\n                pass\n",
     ),
     Mutant(
         "leave the rest of a refused request behind",
