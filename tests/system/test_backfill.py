@@ -172,7 +172,8 @@ def test_the_plan_is_told_before_it_starts_and_without_starting(make: Callable[.
     assert now_known["plan"] == "Expert"
     left = now_known["locations"][0]
     assert left["known_sales"] > 0
-    assert left["remaining_sales"] < planned["locations"][0]["remaining_sales"]
+    # Not against the first plan: that looked at other hours of other days, and weekdays differ.
+    assert left["remaining_sales"] < left["estimated_sales"]
     assert now_known["requests_today"] == now_known["estimated_requests"] > 0
     assert now_known["done_at"] > datetime.now(UTC).isoformat()[:16]
 
