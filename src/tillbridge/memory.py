@@ -3,7 +3,8 @@ for garbage among what is there to stay.
 
 glibc gives each thread a pool of its own and never gives any of them back, so that every thread
 which once decoded a page keeps the size of one: 10 MB with four of them. One pool is enough here,
-where Python runs one thread at a time anyway.
+where Python runs one thread at a time anyway. Left to itself, it also gives the memory of each page
+back to the system and asks for it again with the next: a third of a backfill's page faults.
 
 Python looks for garbage whenever 700 objects more have been made. While modules are imported that
 is in vain, since they stay, and takes a tenth of a start. Afterwards it is as usual: a library may
@@ -13,7 +14,11 @@ rarer), and a backfill that looked more rarely was no faster.
 
 import gc
 
-_M_ARENA_MAX = -8  # of glibc's malloc.h
+_M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1  # of glibc's malloc.h
+_KEEP_BYTES = 8_000_000
+"""What is free at the end of the pool and is not given back: a few pages of sales."""
+_APART_BYTES = 4_000_000
+"""Larger pieces come from the system one by one; a page, with all that is made of it, does not."""
 _SELDOM = 20_000
 _usual = gc.get_threshold()
 
@@ -38,3 +43,5 @@ def share_one_pool() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, _APART_BYTES)
