@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from tillbridge.batcher import MAX_ROWS
 from tillbridge.days import epoch_ms, from_epoch_ms
-from tillbridge.delivery import REFILL_ROWS, Delivery
+from tillbridge.delivery import Delivery
 from tillbridge.errors import TillbridgeError
 from tillbridge.ledger import counts, locations, sales
 from tillbridge.ledger.store import Ledger
@@ -26,13 +27,13 @@ from tillbridge.windows import Period, slices
 READ_AHEAD = 2000
 """Sales that may wait before reading pauses: twenty full requests."""
 
-BEGIN_WITH = REFILL_ROWS
+BEGIN_WITH = MAX_ROWS
 """Sales that wait before posting begins; what comes while it goes on, it finds itself."""
 
 _LOOK_EVERY_S = 0.05
 """How often a reading that pauses looks whether enough was posted: less than a request takes."""
 
-_ALL_FULL = frozenset({Lane.BACKFILL})
+_HISTORY = frozenset({Lane.BACKFILL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Backfill:
         self._posting: Future[Delivered] | None = None
         self._delivered = Delivered()  # by the latest delivery, so far
         self._counted = 0  # of its sales in the progress
+        self._coming = _HISTORY  # until all is read
         self._unsent = 0  # sales that waited when the latest delivery could send nothing
         self._total = sum((h.end - h.period.start for h in histories), timedelta())
         self._left: dict[tuple[int, int], timedelta] = {}
@@ -121,8 +123,9 @@ class Backfill:
                 yield progress
                 while self._must_pause(progress, should_stop):
                     yield progress
+            self._coming = frozenset()
             self._take_up(progress)
-            self._post(frozenset(), should_stop)
+            self._post(should_stop)
             self._take_up(progress)
             yield progress
         finally:
@@ -140,25 +143,28 @@ class Backfill:
         waiting, posted = self._waiting(), progress.posted
         self._count(progress)
         if self._posting is None and waiting >= self._unsent + BEGIN_WITH:
-            self._post(_ALL_FULL, should_stop)
+            self._post(should_stop)
         self._take_up(progress, _LOOK_EVERY_S if waiting >= READ_AHEAD else 0)
         if waiting < READ_AHEAD:
             return False
         return self._posting is not None or progress.posted > posted
 
-    def _post(self, only_full: frozenset[Lane], should_stop: Callable[[], bool]) -> None:
+    def _post(self, should_stop: Callable[[], bool]) -> None:
         if self._delivery is None or should_stop():
             return
         self._delivered, self._counted = Delivered(), 0
         if self._poster is None:
             self._posting = Future()
             self._posting.set_result(
-                self._delivery.run(should_stop, only_full=only_full, done=self._delivered)
+                self._delivery.run(should_stop, coming=self._still_coming, done=self._delivered)
             )
         else:
             self._posting = self._poster.submit(
-                self._delivery.run, should_stop, only_full=only_full, done=self._delivered
+                self._delivery.run, should_stop, coming=self._still_coming, done=self._delivered
             )
+
+    def _still_coming(self) -> frozenset[Lane]:
+        return self._coming
 
     def _count(self, progress: Progress) -> None:
         """Add what the delivery under way has posted since the last time."""

@@ -30,13 +30,25 @@ _log = get_logger("tillbridge.delivery")
 
 REFILL_ROWS = 2 * MAX_ROWS
 """So many more sales must have come to wait before a plan is made while requests fly: each plan
-costs something, whether it finds one request to send or ten."""
+costs something, whether it finds one request to send or ten. Half as many will do while half of
+the places are free: then waiting costs more."""
 
 MAX_COMMIT_TO_SEND_S = 5.0
 """A longer pause between commit and first byte means a suspended machine: not sent."""
 
+_LOOK_EVERY_S = 0.03
+"""How often is looked whether more has come, while there is room for it beside what flies."""
+
 _MAX_STALE = 20
 """Plans that other processes may spoil before a delivery leaves the rest to the next."""
+
+
+Coming = Callable[[], frozenset[Lane]]
+"""Tells the lanes of which more sales are on their way to the ledger."""
+
+
+def _everything() -> frozenset[Lane]:
+    return frozenset(Lane)
 
 
 class _QuotaUsed(Exception):
@@ -53,6 +65,7 @@ class _Run:
     stale: int = 0
     left: int = 0  # sales that the latest plan saw and did not send
     draining: bool = False  # there is no more planning until nothing flies
+    coming: frozenset[Lane] = frozenset()  # of which more sales were on their way lately
 
     @property
     def may_go_on(self) -> bool:
@@ -108,7 +121,7 @@ class Delivery:
         self,
         should_stop: Callable[[], bool] = lambda: False,
         *,
-        only_full: frozenset[Lane] = frozenset(),
+        coming: Coming = frozenset,
         patient: bool = False,
         done: Delivered | None = None,
     ) -> Delivered:
@@ -116,7 +129,8 @@ class Delivery:
 
         Args:
             should_stop: asked before each request; the ones under way are finished.
-            only_full: lanes of which more sales are on their way, so that only full requests go.
+            coming: tells the lanes of which more sales are on their way, so that only full requests
+                go; asked again and again, because what was on its way may all have come.
             patient: let sales wait for company as long as the configuration says, or as the day's
                 quota makes useful; there will be another delivery soon.
             done: counts what is done as it is done, for whoever watches; returned in the end.
@@ -125,13 +139,14 @@ class Delivery:
         run = _Run(done or Delivered())
         pause_s = self._pause_s() if patient else 0.0
         if pause_s > 0:
-            only_full = frozenset(Lane)
+            coming = _everything
         while run.may_go_on and not should_stop():
             run.draining = False
-            self._plan(run, only_full)
+            run.coming = coming()
+            self._plan(run, run.coming)
             if not run.queue:
                 break
-            self._fly(run, should_stop, only_full)
+            self._fly(run, should_stop, coming)
         looks = [self._bases.next_look_s(), pause_s or None]
         run.done.next_look_s = min((look for look in looks if look is not None), default=None)
         self._note_unread(run.done)
@@ -147,19 +162,16 @@ class Delivery:
         # A last request in the future comes from a clock that was wrong.
         return max(0.0, age_s - since_s) if since_s >= 0 else 0.0
 
-    def _fly(
-        self, run: "_Run", should_stop: Callable[[], bool], only_full: frozenset[Lane]
-    ) -> None:
+    def _fly(self, run: "_Run", should_stop: Callable[[], bool], coming: Coming) -> None:
         """Send a plan, several requests at once where they may be."""
         while True:
             if not should_stop():
                 self._launch(run)
-                if self._may_refill(run):
-                    self._plan(run, only_full | {Lane.BACKFILL})
-                    self._launch(run)
+                self._refill(run, coming())
             if not run.flying:
                 return
-            ended, _ = wait(run.flying, return_when=FIRST_COMPLETED)
+            room = run.coming and len(run.flying) < self._max_in_flight
+            ended, _ = wait(run.flying, _LOOK_EVERY_S if room else None, FIRST_COMPLETED)
             # Any other answer may close its location, or the gate: it is recorded first.
             plain = all(isinstance(future.result().shape, outcome.Echo) for future in ended)
             # In a fixed order, so that one seed of a simulation has one story.
@@ -179,20 +191,30 @@ class Delivery:
         if run.queue:
             run.left = plan.left
 
-    def _may_refill(self, run: _Run) -> bool:
-        """Whether to plan again while requests fly: all of the plan has gone out, and enough has
-        come to wait for some that are full. Before there is room for them, so that none stays empty
-        while the plan is made. Not after an answer that was not plain: what it means for the rest
-        is for a plan with nothing under way.
+    def _refill(self, run: _Run, coming: frozenset[Lane]) -> None:
+        """Plan again while requests fly: all of the plan has gone out, and enough has come to wait
+        for some that are full, or all has come. Before there is room for them, so that none stays
+        empty while the plan is made. Not after an answer that was not plain: what it means for the
+        rest is for a plan with nothing under way.
         """
         if run.queue or run.draining or not run.flying or not run.may_go_on:
-            return False
+            return
+        all_came = bool(run.coming) and not coming
+        if self._may_refill(run, enough=1 if all_came else self._enough(run)):
+            run.coming = coming
+            self._plan(run, coming if all_came else coming | {Lane.BACKFILL})
+            self._launch(run)
+
+    def _enough(self, run: _Run) -> int:
+        return run.left + (REFILL_ROWS if 2 * len(run.flying) > self._max_in_flight else MAX_ROWS)
+
+    def _may_refill(self, run: _Run, enough: int) -> bool:
         closed = {part.location_id for part in run.under_way}
         if not any(key not in closed or at.may_replace for key, at in self._policies.items()):
             return False
         with self._ledger.view() as view:
             waiting = counts.waiting(view)
-        if waiting < run.left + REFILL_ROWS:
+        if waiting < enough:
             return False
         # If nothing of it can be sent, it is not looked at again for each answer.
         run.left = waiting

@@ -212,8 +212,8 @@ class Pass:
     def _post_meanwhile(self, report: PassReport, should_stop: Callable[[], bool]) -> None:
         """A first read of months must not keep the sales that it has found already waiting."""
         if self._writers is not None:
-            full = frozenset(Lane)
-            delivered = self._writers.delivery.run(should_stop, only_full=full)
+            every = frozenset(Lane)
+            delivered = self._writers.delivery.run(should_stop, coming=lambda: every)
             delivered.add_earlier(report.delivered)
             report.delivered = delivered
 

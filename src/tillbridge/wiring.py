@@ -58,6 +58,10 @@ if TYPE_CHECKING:
 
 _log = get_logger("tillbridge.wiring")
 
+POSTS_AT_ONCE = 6
+"""Requests to Connecteam under way at once, where there may be several. With so many, four readers
+of Lightspeed keep them busy; with more, fewer totals could tell which of them landed."""
+
 
 class Bridge:
     """Everything that one process needs to carry sales over.
@@ -93,7 +97,7 @@ class Bridge:
         self.alarms = _standing(ledger)
         share_one_pool()
         self._executor = executor or ThreadPoolExecutor(
-            config.lightspeed.max_concurrency + 4, thread_name_prefix="request"
+            config.lightspeed.max_concurrency + POSTS_AT_ONCE, thread_name_prefix="request"
         )
         # A test's own executor decides what runs when; nothing runs beside it.
         self._poster = ThreadPoolExecutor(1, "posting") if executor is None else None
@@ -159,7 +163,8 @@ class Bridge:
         batch_age = self.config.sync.max_batch_age
         return Delivery(
             self.ledger, self.account, self._bases, self._recorder, self.policies, self.clock,
-            self._executor, 4, None if batch_age == "auto" else batch_age, self._note_intent,
+            self._executor, POSTS_AT_ONCE, None if batch_age == "auto" else batch_age,
+            self._note_intent,
         )  # fmt: skip
 
     def _register(self) -> dict[str, Source]:

@@ -27,7 +27,7 @@ from tillbridge.lock import PostingLock
 from tillbridge.planning import PLAN_ROWS
 from tillbridge.sides import Transports
 from tillbridge.states import PartState, SaleState
-from tillbridge.wiring import Bridge
+from tillbridge.wiring import POSTS_AT_ONCE, Bridge
 
 PATIENCE_S = 10.0
 """So long the first held answer waits for company that never comes; then the test fails."""
@@ -165,7 +165,7 @@ def test_a_few_dense_days_are_read_side_by_side_and_no_more_at_once_than_allowed
     home.backfill()
     assert vendor.alone == 0
     assert vendor.most["page"] == 4
-    assert vendor.most["post"] <= 4
+    assert vendor.most["post"] <= POSTS_AT_ONCE
     assert_all_arrived(vendor, home, 1500)
 
 
@@ -186,8 +186,16 @@ def test_it_is_planned_again_while_a_request_flies(make: Make):
     )
     home.backfill()
     assert vendor.alone == 0
-    assert vendor.most["post"] <= 4
+    assert vendor.most["post"] <= POSTS_AT_ONCE
     assert_all_arrived(vendor, home, sales)
+
+
+def test_once_all_is_read_the_rest_goes_out_beside_what_still_flies(make: Make):
+    vendor, home = make(250, 1)
+    vendor.until = lambda what, number: (what, number) != ("post", 1) or vendor.begun["post"] >= 3
+    home.backfill()
+    assert vendor.alone == 0
+    assert_all_arrived(vendor, home, 250)
 
 
 def test_where_a_window_may_not_be_replaced_one_request_is_under_way_at_a_time(make: Make):
@@ -220,7 +228,7 @@ def test_a_reading_that_ran_ahead_goes_on_as_soon_as_an_answer_makes_room(make: 
     pages: list[int] = []
 
     def until(what: str, number: int) -> bool:
-        if what != "post" or number > 4:
+        if what != "post" or number > POSTS_AT_ONCE:
             return True
         if number > 1:  # these stay under way, so the delivery goes on, too
             return bool(pages) and vendor.begun["page"] > pages[0] + 4

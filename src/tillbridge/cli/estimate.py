@@ -1,7 +1,7 @@
 """What a backfill has still to carry, what that costs of the quota, and when it will be done.
 
 Said before a backfill starts, and by `--dry-run` instead of it. Posts nothing, and reads at most
-six pages of a location that the ledger knows nothing of.
+four pages of a location that the ledger knows nothing of.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ from tillbridge.ledger.status import iso
 from tillbridge.lightspeed.client import NotOperationalBefore
 from tillbridge.wiring import Bridge
 
-_SAMPLES = 6
-_SAMPLE = timedelta(hours=4)
+_SAMPLES = 4
+_SAMPLE = timedelta(hours=6)
 
 
 class Line(Struct, frozen=True):
@@ -117,7 +117,7 @@ def _line(bridge: Bridge, history: History) -> Line:
 
 
 def _sampled_rate(bridge: Bridge, history: History) -> float:
-    """Sales of a day put together from six days of the period: four hours of each.
+    """Sales of a day put together from four days of the period: six hours of each.
 
     One page at most is read for each, so that it costs next to nothing; where more sales closed
     in those hours, the page's own pace stands for them.
