@@ -6,9 +6,9 @@ Requests run in worker threads, everything else in the caller's.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -19,12 +19,12 @@ from tillbridge.ledger import locations, sales
 from tillbridge.ledger.sales import Taken
 from tillbridge.ledger.store import DiskTrouble, Ledger
 from tillbridge.lightspeed.client import NotOperationalBefore
-from tillbridge.lightspeed.paging import token_stamp
 from tillbridge.lightspeed.wire import Page
 from tillbridge.log import Seldom, get_logger
 from tillbridge.mapper import Rules
 from tillbridge.record import Record, Undecodable, record_of, record_of_undecodable
 from tillbridge.states import Lane
+from tillbridge.walk import RepeatedToken, Step, Walk
 from tillbridge.windows import EDGE, Period
 
 _log = get_logger("tillbridge.reader")
@@ -82,8 +82,12 @@ class Report:
     latest: int = 0  # sales that the latest page brought
     changed: int = 0
     quarantined: int = 0
-    done: bool = False
+    unfinished: int = 1  # pieces that its window is read in
     error: TillbridgeError | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.unfinished == 0
 
     def add(self, taken: Taken) -> None:
         self.pages += 1
@@ -93,42 +97,17 @@ class Report:
         self.quarantined += taken.quarantined
 
 
-@dataclass(slots=True)
-class _Progress:
-    """Where the reading of one window stands."""
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A window on its way: all of a task, or a half of what was left of one."""
 
     report: Report
-    start: datetime
-    end: datetime
-    token: str | None = None
-    tokens: set[str] = field(default_factory=set)
-    asked_from: set[datetime] = field(default_factory=set)
-    edge: datetime | None = None  # the last stamp of the page before, if the token is just that
-    repeats: bool = False  # pages begin with the stamp that the page before ended with
-    reached_ms: int | None = None
-    probe: datetime | None = None  # an edge whose neighbours are to be read once more
+    walk: Walk
 
     @property
-    def place(self) -> tuple[int, datetime]:
-        return self.report.task.source.id, self.report.task.period.start
-
-    @property
-    def goes_on(self) -> bool:
-        return not self.report.done and self.report.error is None
-
-
-class _Step(NamedTuple):
-    """A page that came.
-
-    Attributes:
-        page: still to be stored.
-        last: of its window.
-        tells_reach: nothing may be missing before its last stamp.
-    """
-
-    page: Page
-    last: bool
-    tells_reach: bool
+    def place(self) -> tuple[int, datetime, datetime]:
+        task = self.report.task
+        return task.source.id, task.period.start, self.walk.start
 
 
 class Reader:
@@ -164,125 +143,97 @@ class Reader:
             CredentialsRefused: Lightspeed refused the sign-in; no other task is begun.
             DiskTrouble: the ledger could not be written.
         """
-        queue = [self._begin(task) for task in tasks]
-        flying: dict[Future[Page], _Progress] = {}
+        queue = [_begin(task) for task in tasks]
+        flying: dict[Future[Page], _Piece] = {}
         try:
             while (queue or flying) and not should_stop():
                 self._launch(queue, flying)
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
                 # In a fixed order, so that one seed of a simulation has one story.
                 for future in sorted(done, key=lambda f: flying[f].place):
-                    progress = flying.pop(future)
-                    step = self._look(future, progress)
-                    if progress.goes_on and (step is None or not step.last):
-                        queue.insert(0, progress)
+                    piece = flying.pop(future)
+                    if piece.report.error is not None:
+                        continue  # it was asked for before the rest of its task failed
+                    step = self._look(future, piece)
+                    if _goes_on(piece, step):
+                        others = len(flying) + len(queue) + 1
+                        queue[:0] = self._shared(piece, step, self._max_in_flight - others)
                     if not should_stop():
                         # Now, and not when what has come is stored: answers take their time.
                         self._launch(queue, flying)
                     if step is not None:
-                        self._take(step, progress)
-                    yield progress.report
+                        self._take(step, piece)
+                    yield piece.report
         finally:
             wait(flying)
 
-    def _begin(self, task: Task) -> _Progress:
-        return _Progress(Report(task), task.period.start - EDGE, task.period.end)
-
-    def _launch(self, queue: list[_Progress], flying: dict[Future[Page], _Progress]) -> None:
-        busy = {progress.report.task.source.id for progress in flying.values()}
-        for progress in list(queue):
+    def _launch(self, queue: list[_Piece], flying: dict[Future[Page], _Piece]) -> None:
+        busy = {piece.report.task.source.id for piece in flying.values()}
+        for piece in list(queue):
             if len(flying) >= self._max_in_flight:
                 return
-            source = progress.report.task.source
-            if source.id in busy and not progress.report.task.alongside:
+            source = piece.report.task.source
+            if source.id in busy and not piece.report.task.alongside:
                 continue
             busy.add(source.id)
-            queue.remove(progress)
-            flying[self._executor.submit(self._fetch, progress)] = progress
+            queue.remove(piece)
+            flying[self._executor.submit(self._fetch, piece)] = piece
 
-    def _fetch(self, progress: _Progress) -> Page:
-        location_id = progress.report.task.source.lightspeed_id
-        if progress.probe is not None:
+    def _fetch(self, piece: _Piece) -> Page:
+        location_id, walk = piece.report.task.source.lightspeed_id, piece.walk
+        if walk.probe is not None:
             margin = timedelta(milliseconds=1)
             return self._pages.sales_page(
-                location_id, progress.probe - margin, progress.probe + margin, None
+                location_id, walk.probe - margin, walk.probe + margin, None
             )
-        return self._pages.sales_page(location_id, progress.start, progress.end, progress.token)
+        return self._pages.sales_page(location_id, walk.start, walk.end, walk.token)
 
-    def _look(self, future: Future[Page], progress: _Progress) -> _Step | None:
+    def _look(self, future: Future[Page], piece: _Piece) -> Step | None:
         """What came, once it is known what to ask next; None if it was no page."""
-        report = progress.report
+        report = piece.report
         report.latest = 0
-        if report.error is not None:
-            future.exception()  # asked for before the page before it turned out not to be stored
-            return None
         try:
-            return self._step(future.result(), progress)
+            return piece.walk.step(future.result())
+        except RepeatedToken:
+            self._fail(report, TryLater(
+                f"Lightspeed repeated a page token while the sales of "
+                f"{report.task.source.name} were read; the rest was not read.",
+                "tillbridge reads that period again at its next poll.",
+            ))  # fmt: skip
         except NotOperationalBefore as error:
-            self._begin_later(progress, error)
+            self._begin_later(piece, error)
         except (CredentialsRefused, DiskTrouble):
             raise
         except TillbridgeError as error:
             self._fail(report, error)
         return None
 
-    def _step(self, page: Page, progress: _Progress) -> _Step:
-        if progress.probe is not None:
-            progress.probe = None
-            return _Step(page, last=progress.token is None, tells_reach=False)
-        if page.next_token in progress.tokens:
-            raise TryLater(
-                f"Lightspeed repeated a page token while the sales of "
-                f"{progress.report.task.source.name} were read; the rest was not read.",
-                "tillbridge reads that period again at its next poll.",
-            )
-        progress.probe = self._must_probe(page, progress)
-        self._advance(page, progress)
-        whole = progress.probe is None
-        return _Step(page, last=whole and progress.token is None, tells_reach=whole)
+    def _shared(self, piece: _Piece, step: Step | None, room: int) -> list[_Piece]:
+        """A piece, and where nothing else is left to be read, the other half of it."""
+        if room < 1 or step is None or not step.tells_reach or not piece.report.task.alongside:
+            return [piece]
+        other = piece.walk.halve(step.page)
+        if other is None:
+            return [piece]
+        piece.report.unfinished += 1
+        return [piece, _Piece(piece.report, other)]
 
-    def _take(self, step: _Step, progress: _Progress) -> None:
-        report = progress.report
+    def _take(self, step: Step, piece: _Piece) -> None:
+        report = piece.report
         try:
-            self._store(step, progress)
+            self._store(step, piece)
         except DiskTrouble:
             raise
         except TillbridgeError as error:
             self._fail(report, error)
             return
-        report.done = step.last
         if step.last:
+            report.unfinished -= 1
             self._seldom.forget(report.task.source.id)
 
-    def _must_probe(self, page: Page, progress: _Progress) -> datetime | None:
-        """The edge between two pages, if sales closed in that very millisecond may be missing.
-
-        Lightspeed's tokens have been seen to be just the last stamp of a page. If the next page
-        then begins after that stamp instead of with it, other sales with the same stamp fell
-        between the two; reading that millisecond alone brings them.
-        """
-        edge, progress.edge = progress.edge, None
-        if edge is None or progress.repeats:
-            return None
-        first = next((sale.closed for sale in page.sales if sale.closed), None)
-        if first is not None and epoch_ms(first) <= epoch_ms(edge):
-            progress.repeats = True
-            return None
-        return edge
-
-    def _advance(self, page: Page, progress: _Progress) -> None:
-        progress.token = page.next_token or None
-        if progress.token is None:
-            return
-        progress.tokens.add(progress.token)
-        stamp = token_stamp(progress.token)
-        final = next((sale.closed for sale in reversed(page.sales) if sale.closed), None)
-        if stamp is not None and final is not None and stamp == epoch_ms(final):
-            progress.edge = final
-
-    def _store(self, step: _Step, progress: _Progress) -> None:
-        page = step.page
-        task, rules = progress.report.task, progress.report.task.source.rules
+    def _store(self, step: Step, piece: _Piece) -> None:
+        page, report = step.page, piece.report
+        task, rules = report.task, report.task.source.rules
         records = [record_of(sale, rules) for sale in page.sales]
         records += [
             record_of_undecodable(
@@ -298,17 +249,17 @@ class Reader:
         ]
         if task.collect is not None:
             task.collect(inside)
-            progress.report.add(Taken(0, 0, len(inside), 0))
+            report.add(Taken(0, 0, len(inside), 0))
             return
         now_ms = epoch_ms(self._clock.now())
         with self._ledger.commit() as commit:
             taken = sales.take_in(commit, task.source.id, inside, task.lane, now_ms)
-            if step.last:
+            if step.last and report.unfinished == 1:
                 task.when_done(commit)
-            elif task.when_page is not None and step.tells_reach:
+            elif task.when_page is not None and step.tells_reach and not piece.walk.ahead:
                 stamps = [record.closed_ms for record in records if record.closed_ms is not None]
-                self._note_page(commit, task.when_page, stamps, progress, whole=not page.broken)
-        progress.report.add(taken)
+                self._note_page(commit, task.when_page, stamps, piece.walk, whole=not page.broken)
+        report.add(taken)
         if taken.quarantined:
             _log.warning(
                 "sales_quarantined", location=task.source.name, count=taken.quarantined,
@@ -320,32 +271,28 @@ class Reader:
         commit: Connection,
         when_page: Callable[[Connection, int], None],
         stamps: list[int],
-        progress: _Progress,
+        walk: Walk,
         *,
         whole: bool,
     ) -> None:
         """Everything up to the page's last stamp has been read, if the order is as documented."""
         if not stamps or not whole or stamps != sorted(stamps):
             return
-        if progress.reached_ms is None or stamps[0] >= progress.reached_ms:
-            progress.reached_ms = stamps[-1]
+        if walk.reached_ms is None or stamps[0] >= walk.reached_ms:
+            walk.reached_ms = stamps[-1]
             when_page(commit, stamps[-1])
 
-    def _begin_later(self, progress: _Progress, error: NotOperationalBefore) -> None:
-        """Go on from the date that Lightspeed names; a second later if it names it once more."""
-        report, earliest = progress.report, error.earliest
-        if earliest in progress.asked_from:
-            earliest += EDGE
-        if earliest in progress.asked_from or progress.token is not None:
+    def _begin_later(self, piece: _Piece, error: NotOperationalBefore) -> None:
+        report, walk = piece.report, piece.walk
+        if not walk.begin_later(error.earliest):
             self._fail(report, error)
             return
-        progress.asked_from.add(earliest)
+        ended = walk.start >= walk.end
         with self._ledger.commit() as commit:
             locations.set_earliest(commit, report.task.source.id, epoch_ms(error.earliest))
-            if earliest >= progress.end:
+            if ended and report.unfinished == 1:
                 report.task.when_done(commit)
-        report.done = earliest >= progress.end
-        progress.start = earliest
+        report.unfinished -= ended
 
     def _fail(self, report: Report, error: TillbridgeError) -> None:
         report.error = error
@@ -357,3 +304,14 @@ class Reader:
             locations.note_error(
                 commit, report.task.source.id, str(error), epoch_ms(self._clock.now())
             )
+
+
+def _begin(task: Task) -> _Piece:
+    return _Piece(Report(task), Walk(task.period.start - EDGE, task.period.end))
+
+
+def _goes_on(piece: _Piece, step: Step | None) -> bool:
+    """Whether there is more to ask for."""
+    if piece.report.error is not None:
+        return False
+    return not step.last if step is not None else piece.walk.start < piece.walk.end

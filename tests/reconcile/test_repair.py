@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -264,6 +265,11 @@ def test_a_day_that_suddenly_lacks_many_sales_is_not_believed(tmp_path: Path):
         assert here.query("select count(*) from sale where state = 'held'") == [(0,)]
 
 
+@pytest.mark.skipif(
+    datetime.now(ZoneInfo("Europe/London")).time() < time(5),
+    reason="before five, a sale of now is of yesterday's business day and of today's date, and "
+    "today is compared only once its business day has begun",
+)
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_a_request_given_up_long_ago_that_arrives_after_all_is_taken_back(
     tmp_path: Path, exclusive: bool
