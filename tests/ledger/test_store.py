@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 
 from ledger.tools import NOON_MS, Shop, StillClock, raw, record
 from tillbridge.errors import TryLater
+from tillbridge.ledger.copying import copy_out, inspect, put_in_place
 from tillbridge.ledger.schema import meta
 from tillbridge.ledger.store import APPLICATION_ID, HEAD, Ledger, LedgerUnusable
 
@@ -335,3 +336,14 @@ def test_opening_twice_in_one_process_is_two_views_of_one_file(shop):
         with other.view() as view:
             stamp = view.exec_driver_sql("SELECT seen_ms FROM sale").scalar_one()
     assert stamp == NOON_MS
+
+
+def test_two_copies_put_in_place_within_a_second_keep_both_ledgers(shop, tmp_path):
+    """Both are put aside under the same second; neither may be lost, or stop the other."""
+    shop.take(record())
+    copy_out(shop.path, tmp_path / "copy.db")
+    shop.ledger.close()
+    aside = [put_in_place(tmp_path / "copy.db", shop.path, "20261101-120000") for _ in range(3)]
+    shop.reopen()
+    assert len(set(aside)) == 3
+    assert [inspect(file, file).sales for file in aside if file] == [1, 1, 1]

@@ -154,7 +154,12 @@ def _put_aside(ledger_path: Path, stamp: str) -> Path | None:
     """
     if not ledger_path.exists():
         return None
-    aside = ledger_path.with_name(f"{ledger_path.name}.replaced-{stamp}")
+    name = f"{ledger_path.name}.replaced-{stamp}"
+    aside = ledger_path.with_name(name)
+    number = 1
+    while aside.exists():  # put aside within the same second
+        number += 1
+        aside = ledger_path.with_name(f"{name}-{number}")
     aside.hardlink_to(ledger_path)
     for suffix in ("-wal", "-shm"):
         beside = ledger_path.with_name(ledger_path.name + suffix)
