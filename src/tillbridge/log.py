@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import quote, quote_plus
 
@@ -56,9 +57,10 @@ def keep_secret(value: str, *, lasting: bool = False) -> None:
         del _secrets[next(iter(_secrets))]
 
 
-def _forms(value: str) -> set[str]:
+@lru_cache(maxsize=16)
+def _forms(value: str) -> frozenset[str]:
     escaped = quote(value, safe="")
-    return {
+    return frozenset({
         value,
         escaped,
         escaped.replace("%2F", "/"),
@@ -66,7 +68,7 @@ def _forms(value: str) -> set[str]:
         json_.dumps(value)[1:-1],
         html.escape(value),
         repr(value)[1:-1],
-    }
+    })  # fmt: skip
 
 
 def redact(text: str) -> str:

@@ -81,6 +81,7 @@ class TokenFile:
         self.path = path
         self._lock_path = path.with_name(path.name + ".lock")
         self._threads = threading.Lock()
+        self._latest: tuple[bytes, TokenState] | None = None  # as last read, and what it says
 
     def read(self) -> TokenState | None:
         """The stored sign-in, or None if there is none yet.
@@ -98,6 +99,15 @@ class TokenFile:
                 f"The token file {self.path} cannot be read ({error.strerror}).",
                 "Give it to the user that runs tillbridge, with mode 0600.",
             ) from error
+        state = self._understand(content)
+        keep_secret(state.refresh_token)
+        keep_secret(state.access_token or "")
+        return state
+
+    def _understand(self, content: bytes) -> TokenState:
+        # Every request asks for the token, and it changes once in half an hour.
+        if self._latest is not None and self._latest[0] == content:
+            return self._latest[1]
         try:
             state = TokenState.model_validate_json(content)
         except ValidationError:
@@ -110,8 +120,7 @@ class TokenFile:
                 f"The token file {self.path} was written by a newer tillbridge.",
                 "Run that version, or sign in again with `tillbridge authorize`.",
             )
-        keep_secret(state.refresh_token)
-        keep_secret(state.access_token or "")
+        self._latest = (content, state)
         return state
 
     def read_if_whole(self) -> TokenState | None:
