@@ -19,6 +19,7 @@ from tillbridge.delivery import Delivery
 from tillbridge.errors import TillbridgeError
 from tillbridge.ledger import counts, locations, sales
 from tillbridge.ledger.store import Ledger
+from tillbridge.memory import give_back
 from tillbridge.reader import Reader, Source, Task
 from tillbridge.recording import Delivered
 from tillbridge.states import Lane, SaleState
@@ -32,6 +33,9 @@ BEGIN_WITH = MAX_ROWS
 
 _LOOK_EVERY_S = 0.05
 """How often a reading that pauses looks whether enough was posted: less than a request takes."""
+
+_TIDY_EVERY = 5
+"""Pages after which memory is given back; that takes a millisecond."""
 
 _HISTORY = frozenset({Lane.BACKFILL})
 
@@ -102,6 +106,7 @@ class Backfill:
         self._posting: Future[Delivered] | None = None
         self._delivered = Delivered()  # by the latest delivery, so far
         self._counted = 0  # of its sales in the progress
+        self._pages = 0
         self._coming = _HISTORY  # until all is read
         self._unsent = 0  # sales that waited when the latest delivery could send nothing
         self._total = sum((h.end - h.period.start for h in histories), timedelta())
@@ -120,6 +125,9 @@ class Backfill:
                 if report.error is not None:
                     progress.errors.append(report.error)
                 progress.done_share = self._share()
+                self._pages += 1
+                if self._pages % _TIDY_EVERY == 0:
+                    give_back()
                 yield progress
                 while self._must_pause(progress, should_stop):
                     yield progress

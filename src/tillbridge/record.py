@@ -19,7 +19,7 @@ FISC_PREFIX = "fisc:"
 """Begins the key of a sale that has no accountReference yet; `:` is in no real reference."""
 
 
-_WAITING = SaleState.WAITING
+_WAITING = SaleState.WAITING.value
 """Nearly every sale's; looking a member up takes an enumeration longer than making a sum."""
 
 

@@ -26,6 +26,7 @@ from tillbridge.errors import TillbridgeError
 from tillbridge.health import hangs
 from tillbridge.lock import PostingLock
 from tillbridge.log import Seldom, get_logger
+from tillbridge.memory import give_back
 from tillbridge.notify import notify
 from tillbridge.sync import PassReport
 
@@ -230,6 +231,7 @@ class Service:
             _log.exception("pass_failed_unexpectedly")
             notify(STATUS="The last pass failed unexpectedly; see the log.")
         finally:
+            give_back()
             self._progress()
             self._idle.set()
 

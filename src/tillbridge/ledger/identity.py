@@ -51,10 +51,15 @@ def find_known(
     nameless = [record for record in missing if _is_keyless(record.reference)]
     if nameless:
         found.update(_nameless(commit, location_id, nameless))
-    named = [record for record in missing if record not in nameless]
-    if named:
+    if len(nameless) < len(missing) and _has_keyless(commit, location_id):
+        named = [record for record in missing if not _is_keyless(record.reference)]
         found.update(_named(commit, location_id, named))
     return found
+
+
+def _has_keyless(commit: Connection, location_id: int) -> bool:
+    """Whether any sale came without a reference; as nearly never."""
+    return _ANY_KEYLESS.first(commit, location_id) is not None
 
 
 def _nameless(
@@ -83,8 +88,6 @@ def _named(commit: Connection, location_id: int, records: Sequence[Record]) -> d
 def _without_reference(
     commit: Connection, location_id: int, records: Sequence[Record]
 ) -> Sequence[KnownRow]:
-    if _ANY_KEYLESS.first(commit, location_id) is None:
-        return []
     numbers = listed({record.fisc_id for record in records if record.fisc_id})
     return commit.execute(_KEYLESS, {"b_location": location_id, "b_numbers": numbers}).all()
 
@@ -109,11 +112,13 @@ def unclear(
     """
     numbered = [record for record in records if record.fisc_id]
     blind = [record for record in numbered if record.opened_ms is None]
-    rows = list(_without_reference(commit, location_id, numbered)) if numbered else []
+    rows: list[KnownRow] = []
+    if numbered and _has_keyless(commit, location_id):
+        rows += _without_reference(commit, location_id, numbered)
     if blind:
         rows += _numbered(commit, location_id, {r.fisc_id for r in blind if r.fisc_id})
     found: dict[str, list[KnownRow]] = {}
-    for record in numbered:
+    for record in numbered if rows else ():
         for row in rows:
             keyless = _is_keyless(record.reference) or _is_keyless(row.reference)
             untold = record.opened_ms is None or row.opened_ms is None

@@ -58,15 +58,11 @@ def take_in(
             changed += _compare(commit, location_id, row, record, now_ms)
     new = _set_aside_unclear(commit, location_id, new, now_ms)
     _insert(commit, location_id, new, lane, now_ms)
-    quarantined = sum(record.state == SaleState.QUARANTINED for record in new)
+    quarantined = [record.state for record in new].count(SaleState.QUARANTINED)
     return Taken(len(new), changed, len(by_reference) - len(new) - changed, quarantined)
 
 
 _INSERT = Prepared(insert(sale), *Record._fields, "location_id", "lane", "seen_ms")
-
-
-def _json(record: Record) -> str | None:
-    return None if record.kept is None else json.dumps(record.kept)
 
 
 def _insert(
@@ -75,13 +71,13 @@ def _insert(
     if not records:
         return
     extra = (location_id, str(lane), now_ms)
-    # A member of an enum is not taken for the text that it is until the driver has looked it up.
     rows = [
-        (*record[:-3], str(record.state), record.reason, _json(record), *extra)
+        (*record[:-1], None if record.kept is None else json.dumps(record.kept), *extra)
         for record in records
     ]
     _INSERT.run_each(commit, rows)
-    counts.move(commit, Counter((location_id, record.state) for record in records))
+    by_state = Counter([record.state for record in records])
+    counts.move(commit, Counter({(location_id, state): n for state, n in by_state.items()}))
 
 
 def _set_aside_unclear(
