@@ -1,6 +1,5 @@
 """Batches and their parts: durable before the first byte, decided one by one afterwards."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -25,7 +24,7 @@ from tillbridge.batcher import Batch, Part, is_sound
 from tillbridge.ledger import counts, events
 from tillbridge.ledger.schema import batch as batch_table
 from tillbridge.ledger.schema import location, part, sale
-from tillbridge.ledger.statements import Prepared, among, listed
+from tillbridge.ledger.statements import Prepared, among, as_json, listed
 from tillbridge.states import OPEN_PART_STATES, PartState, SaleState
 
 PartRow = Row[*tuple[Any, ...]]
@@ -295,7 +294,7 @@ def post_rows(
     """Rows that Connecteam echoed: {sale id: transaction id}; `sources` are their locations."""
     if not ids:
         return
-    changed = _ACCEPT.run(commit, json.dumps(ids), part_id)
+    changed = _ACCEPT.run(commit, as_json(ids), part_id)
     assert changed == len(ids), (changed, len(ids))
     counts.move(commit, counts.shift(sources, SaleState.SENDING, SaleState.POSTED))
     for location_id in sorted(set(sources)):

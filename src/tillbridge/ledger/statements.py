@@ -8,10 +8,11 @@ import json
 import re
 import sqlite3
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
     ClauseElement,
     Column,
@@ -40,7 +41,15 @@ def among(column: Column[Any], name: str) -> ColumnElement[bool]:
 
 def listed(values: Iterable[int | str]) -> str:
     """What `among` takes."""
-    return json.dumps(list(values))
+    return as_json(list(values))
+
+
+def as_json(values: list[int | str] | Mapping[int, str]) -> str:
+    """A parameter that SQLite takes apart again; in a fifth of the time that Python's own needs."""
+    try:
+        return msgspec.json.encode(values).decode()
+    except UnicodeEncodeError:  # half a character, which only an escape can hold
+        return json.dumps(values)
 
 
 class Prepared:
