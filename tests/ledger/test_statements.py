@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,11 @@ from tillbridge.ledger.statements import as_json, listed
 
 # SQLite ends a text at a zero character; such names are not kept (see record.py).
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
-DATABASE = sqlite3.connect(":memory:")
 
 
 def taken_apart(text: str) -> list[tuple[str, object]]:
-    return DATABASE.execute("SELECT key, value FROM json_each(?)", (text,)).fetchall()
+    with closing(sqlite3.connect(":memory:")) as database:
+        return database.execute("SELECT key, value FROM json_each(?)", (text,)).fetchall()
 
 
 @given(st.lists(NAMES))
