@@ -62,7 +62,7 @@ class Ledger:
                 self._connection = self._engine.connect()
                 self._raw = driver_of(self._connection)
                 # SQLAlchemy believes in one transaction that never ends. The real ones are begun
-                # and ended on the driver, in a twentieth of the time: each page has several.
+                # and ended on the driver, in a fifth of the time: each page has several.
                 self._connection.begin()
                 self._ready_schema()
         except BaseException:
