@@ -25,8 +25,8 @@ from tillbridge.recording import Delivered
 from tillbridge.states import Lane, SaleState
 from tillbridge.windows import Period, slices
 
-READ_AHEAD = 2000
-"""Sales that may wait before reading pauses: twenty full requests."""
+READ_AHEAD = 1600
+"""Sales that may wait before reading pauses: sixteen full requests; some pages are on their way."""
 
 BEGIN_WITH = MAX_ROWS
 """Sales that wait before posting begins; what comes while it goes on, it finds itself."""

@@ -92,7 +92,7 @@ class Report:
     def add(self, taken: Taken) -> None:
         self.pages += 1
         self.new += taken.new
-        self.latest = taken.new
+        self.latest += taken.new
         self.changed += taken.changed
         self.quarantined += taken.quarantined
 
@@ -149,21 +149,25 @@ class Reader:
             while (queue or flying) and not should_stop():
                 self._launch(queue, flying)
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
+                come: list[tuple[Step, _Piece]] = []
+                told: dict[int, Report] = {}
                 # In a fixed order, so that one seed of a simulation has one story.
                 for future in sorted(done, key=lambda f: flying[f].place):
                     piece = flying.pop(future)
                     if piece.report.error is not None:
                         continue  # it was asked for before the rest of its task failed
+                    told[id(piece.report)] = piece.report
                     step = self._look(future, piece)
+                    if step is not None:
+                        come.append((step, piece))
                     if _goes_on(piece, step):
                         others = len(flying) + len(queue) + 1
                         queue[:0] = self._shared(piece, step, self._max_in_flight - others)
                     if not should_stop():
                         # Now, and not when what has come is stored: answers take their time.
                         self._launch(queue, flying)
-                    if step is not None:
-                        self._take(step, piece)
-                    yield piece.report
+                self._take(come)
+                yield from told.values()
         finally:
             wait(flying)
 
@@ -218,53 +222,55 @@ class Reader:
         piece.report.unfinished += 1
         return [piece, _Piece(piece.report, other)]
 
-    def _take(self, step: Step, piece: _Piece) -> None:
-        report = piece.report
+    def _take(self, come: Sequence[tuple[Step, _Piece]]) -> None:
+        """Store pages that came together: in one commit, because each waits for the disk."""
+        pages = [(step, piece, _records(step.page, piece.report.task)) for step, piece in come]
+        kept = [page for page in pages if not self._collect(*page)]
+        if not kept:
+            return
         try:
-            self._store(step, piece)
+            with self._ledger.commit() as commit:
+                taken = [self._store(commit, *page) for page in kept]
         except DiskTrouble:
             raise
         except TillbridgeError as error:
-            self._fail(report, error)
+            for _, piece, _ in kept:
+                self._fail(piece.report, error)
             return
+        for (_, piece, _), brought in zip(kept, taken, strict=True):
+            piece.report.add(brought)
+            _say_quarantined(piece.report.task.source, brought.quarantined)
+
+    def _collect(self, step: Step, piece: _Piece, records: Sequence[Record]) -> bool:
+        """Hand a page's sales to whoever wants them in the ledger's place."""
+        task = piece.report.task
+        if task.collect is None:
+            return False
+        inside = _inside(records, task.period)
+        task.collect(inside)
+        piece.report.add(Taken(0, 0, len(inside), 0))
+        self._end(step, piece.report)
+        return True
+
+    def _store(
+        self, commit: Connection, step: Step, piece: _Piece, records: Sequence[Record]
+    ) -> Taken:
+        report, task = piece.report, piece.report.task
+        inside, now_ms = _inside(records, task.period), epoch_ms(self._clock.now())
+        taken = sales.take_in(commit, task.source.id, inside, task.lane, now_ms)
+        if step.last and report.unfinished == 1:
+            task.when_done(commit)
+        elif task.when_page is not None and step.tells_reach and not piece.walk.ahead:
+            stamps = [record.closed_ms for record in records if record.closed_ms is not None]
+            whole = not step.page.broken
+            self._note_page(commit, task.when_page, stamps, piece.walk, whole=whole)
+        self._end(step, report)
+        return taken
+
+    def _end(self, step: Step, report: Report) -> None:
         if step.last:
             report.unfinished -= 1
             self._seldom.forget(report.task.source.id)
-
-    def _store(self, step: Step, piece: _Piece) -> None:
-        page, report = step.page, piece.report
-        task, rules = report.task, report.task.source.rules
-        records = [record_of(sale, rules) for sale in page.sales]
-        records += [
-            record_of_undecodable(
-                Undecodable(b.place, b.reason, b.reference, b.fisc_id, b.kept), rules
-            )
-            for b in page.broken
-        ]
-        first_ms, end_ms = epoch_ms(task.period.start), epoch_ms(task.period.end)
-        inside = [
-            record
-            for record in records
-            if record.closed_ms is None or first_ms <= record.closed_ms < end_ms
-        ]
-        if task.collect is not None:
-            task.collect(inside)
-            report.add(Taken(0, 0, len(inside), 0))
-            return
-        now_ms = epoch_ms(self._clock.now())
-        with self._ledger.commit() as commit:
-            taken = sales.take_in(commit, task.source.id, inside, task.lane, now_ms)
-            if step.last and report.unfinished == 1:
-                task.when_done(commit)
-            elif task.when_page is not None and step.tells_reach and not piece.walk.ahead:
-                stamps = [record.closed_ms for record in records if record.closed_ms is not None]
-                self._note_page(commit, task.when_page, stamps, piece.walk, whole=not page.broken)
-        report.add(taken)
-        if taken.quarantined:
-            _log.warning(
-                "sales_quarantined", location=task.source.name, count=taken.quarantined,
-                remedy="See them with `tillbridge quarantine list`.",
-            )  # fmt: skip
 
     def _note_page(
         self,
@@ -308,6 +314,35 @@ class Reader:
 
 def _begin(task: Task) -> _Piece:
     return _Piece(Report(task), Walk(task.period.start - EDGE, task.period.end))
+
+
+def _records(page: Page, task: Task) -> list[Record]:
+    rules = task.source.rules
+    records = [record_of(sale, rules) for sale in page.sales]
+    for broken in page.broken:
+        told = Undecodable(
+            broken.place, broken.reason, broken.reference, broken.fisc_id, broken.kept
+        )
+        records.append(record_of_undecodable(told, rules))
+    return records
+
+
+def _inside(records: Sequence[Record], period: Period) -> list[Record]:
+    """Those that the period holds; one without a closing time belongs to any."""
+    first_ms, end_ms = epoch_ms(period.start), epoch_ms(period.end)
+    return [
+        record
+        for record in records
+        if record.closed_ms is None or first_ms <= record.closed_ms < end_ms
+    ]
+
+
+def _say_quarantined(source: Source, count: int) -> None:
+    if count:
+        _log.warning(
+            "sales_quarantined", location=source.name, count=count,
+            remedy="See them with `tillbridge quarantine list`.",
+        )  # fmt: skip
 
 
 def _goes_on(piece: _Piece, step: Step | None) -> bool:

@@ -317,8 +317,8 @@ MUTANTS = (
         "move the cursor with the first page",
         ("pages",),
         "reader.py",
-        "            if step.last and report.unfinished == 1:\n                task.when_done(commit)\n",
-        "            task.when_done(commit)\n            if step.last and report.unfinished == 1:\n                pass\n",
+        "        if step.last and report.unfinished == 1:\n            task.when_done(commit)\n",
+        "        task.when_done(commit)\n        if step.last and report.unfinished == 1:\n            pass\n",
     ),
     Mutant(
         "leave the rest of a refused request behind",
