@@ -1,6 +1,7 @@
 """Posting what waits: intent first, then the request, then what its answer proves.
 
-1. The batch and its rows are committed as *sending*, durably, before the socket is touched.
+1. The batch and its rows are committed as *sending*, durably, before the socket is touched; those
+   that go out at once, in one commit.
 2. The request goes out once; nothing ever tries it again by itself.
 3. The answer is judged (outcome.py) and what it proves is committed.
 No commit spans a network call. What is still *sending* when the process dies is a doubt.
@@ -10,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 
+from sqlalchemy import Connection
+
 from tillbridge import outcome
 from tillbridge.account import Account
 from tillbridge.bases import Bases
@@ -18,7 +21,7 @@ from tillbridge.clock import Clock
 from tillbridge.connecteam.client import Posted
 from tillbridge.connecteam.quota import Purpose
 from tillbridge.ledger import counts, parts, targets
-from tillbridge.ledger.parts import BrokenInvariant, PlanStale
+from tillbridge.ledger.parts import BrokenInvariant, Moment, PlanStale, Started
 from tillbridge.ledger.store import Ledger
 from tillbridge.log import get_logger
 from tillbridge.planning import Planner
@@ -49,10 +52,6 @@ Coming = Callable[[], frozenset[Lane]]
 
 def _everything() -> frozenset[Lane]:
     return frozenset(Lane)
-
-
-class _QuotaUsed(Exception):
-    """The gate lets no request of this purpose through now; nothing was written."""
 
 
 @dataclass(slots=True)
@@ -172,16 +171,12 @@ class Delivery:
                 return
             room = run.coming and len(run.flying) < self._max_in_flight
             ended, _ = wait(run.flying, _LOOK_EVERY_S if room else None, FIRST_COMPLETED)
-            # Any other answer may close its location, or the gate: it is recorded first.
-            plain = all(isinstance(future.result().shape, outcome.Echo) for future in ended)
             # In a fixed order, so that one seed of a simulation has one story.
-            for future in sorted(ended, key=lambda f: run.flying[f].started.batch_id):
-                flight = run.flying.pop(future)
-                if not self._recorder.record(flight, future.result(), run.done):
-                    run.queue.clear()
-                    run.draining = True
-                if plain and not should_stop():
-                    self._launch(run)  # now, and not when all that has come is recorded
+            futures = sorted(ended, key=lambda f: run.flying[f].started.batch_id)
+            answers = [(run.flying.pop(future), future.result()) for future in futures]
+            if not self._recorder.record_all(answers, run.done):
+                run.queue.clear()
+                run.draining = True
 
     # -- planning -----------------------------------------------------------------------------
 
@@ -232,26 +227,36 @@ class Delivery:
     # -- sending ------------------------------------------------------------------------------
 
     def _launch(self, run: _Run) -> None:
-        for batch in list(run.queue):
-            if len(run.flying) >= self._max_in_flight or run.done.halted:
-                return
-            if not all(self._may_join(part, run.under_way) for part in batch.parts):
-                continue
+        chosen = [] if run.done.halted else self._next(run)
+        if not chosen:
+            return
+        flights = self._commit_intents(chosen)
+        if flights is None:
+            run.queue.clear()
+            run.stale += 1
+            run.draining = True
+            return
+        for batch in chosen:
             run.queue.remove(batch)
-            try:
-                flight = self._commit_intent(batch)
-            except _QuotaUsed:
-                # The plan has live sales first: if this one must wait, so must all after it.
-                run.done.quota_wait_s = self._account.wait_s(_purpose(batch))
-                run.done.halted = True
-                return
-            if flight is None:
-                run.queue.clear()
-                run.stale += 1
-                run.draining = True
-                return
+        if len(flights) < len(chosen):
+            # The plan has live sales first: if this one must wait, so must all after it.
+            run.done.quota_wait_s = self._account.wait_s(_purpose(chosen[len(flights)]))
+            run.done.halted = True
+        for flight in flights:
             run.done.requests += 1
             run.flying[self._executor.submit(self._send, flight)] = flight
+
+    def _next(self, run: _Run) -> list[Batch]:
+        """The requests that may go out now, beside each other and what is under way."""
+        chosen: list[Batch] = []
+        under_way = run.under_way
+        for batch in run.queue:
+            if len(run.flying) + len(chosen) >= self._max_in_flight:
+                break
+            if all(self._may_join(part, under_way) for part in batch.parts):
+                chosen.append(batch)
+                under_way += batch.parts
+        return chosen
 
     def _may_join(self, part: Part, under_way: Sequence[Part]) -> bool:
         """Whether a part may be sent while these are under way.
@@ -267,27 +272,42 @@ class Delivery:
         last_s = max(each.last_created for each in together)
         return self._policies[part.location_id].may_replace and last_s - first_s <= MAX_SPAN_S
 
-    def _commit_intent(self, batch: Batch) -> Flight | None:
+    def _commit_intents(self, batches: Sequence[Batch]) -> list[Flight] | None:
+        """Write down what is about to be sent: all in one commit, because each waits for the disk.
+
+        Returns:
+            As many as the quota lets through; None if the plan no longer fits the ledger.
+        """
         now = self._account.moment()
+        started: list[Started] = []
         try:
             with self._ledger.commit() as commit:
-                if not self._account.take(commit, _purpose(batch)):
-                    raise _QuotaUsed
-                alone = {key for key in batch.location_ids if not self._policies[key].may_replace}
-                started = parts.begin(commit, batch, now, alone=alone)
-                for part in batch.parts:
-                    targets.touch(commit, part.location_id, part.first_created, part.last_created)
-                    if part.currency != self._policies[part.location_id].currency:
-                        # Connecteam adds up what is not one currency; such a total proves nothing.
-                        targets.set_values(commit, part.location_id, totals_differ=True)
+                for batch in batches:
+                    if not self._account.take(commit, _purpose(batch)):
+                        break
+                    started.append(self._begin(commit, batch, now))
         except PlanStale:
             return None
         except BrokenInvariant as error:
             self._recorder.stop(error.connecteam_id, "broken_invariant", str(error))
             return None
         committed_boot_s = self._clock.boot_s()
-        self._note_intent(started.batch_id, now.wall_ms)
-        return Flight(batch, started, committed_boot_s)
+        if started:
+            self._note_intent(started[-1].batch_id, now.wall_ms)
+        return [
+            Flight(batch, each, committed_boot_s)
+            for batch, each in zip(batches, started, strict=False)
+        ]
+
+    def _begin(self, commit: Connection, batch: Batch, now: Moment) -> Started:
+        alone = {key for key in batch.location_ids if not self._policies[key].may_replace}
+        started = parts.begin(commit, batch, now, alone=alone)
+        for part in batch.parts:
+            targets.touch(commit, part.location_id, part.first_created, part.last_created)
+            if part.currency != self._policies[part.location_id].currency:
+                # Connecteam adds up what is not one currency; such a total proves nothing.
+                targets.set_values(commit, part.location_id, totals_differ=True)
+        return started
 
     def _send(self, flight: Flight) -> Posted:
         if self._clock.boot_s() - flight.committed_boot_s > MAX_COMMIT_TO_SEND_S:

@@ -104,6 +104,44 @@ class Recorder:
             self._commit(*self._left[0], Delivered())
             del self._left[0]
 
+    def record_all(self, answers: Sequence[tuple[Flight, Posted]], done: Delivered) -> bool:
+        """Commit what answers prove that came together; false if the plan must be made anew.
+
+        Where each accepts all of its rows, in one commit, because each waits for the disk.
+
+        Raises:
+            DiskTrouble: some could not be committed; they are kept for `record_left`.
+        """
+        if len(answers) > 1 and self._accept_together(answers, done):
+            return True
+        good = True
+        for place, (flight, posted) in enumerate(answers):
+            try:
+                good &= self.record(flight, posted, done)
+            except DiskTrouble:
+                self._left += answers[place + 1 :]
+                raise
+        return good
+
+    def _accept_together(self, answers: Sequence[tuple[Flight, Posted]], done: Delivered) -> bool:
+        results = [self._judge(flight.batch, posted) for flight, posted in answers]
+        ids = [key for each in results if isinstance(each, outcome.Accepted) for key in each.ids]
+        rows = sum(len(flight.batch.rows) for flight, _ in answers)
+        if len(ids) < rows or len(set(ids)) < rows:
+            return False  # one by one: what the first proves decides what the next can
+        try:
+            with self._ledger.commit() as commit:
+                for (flight, posted), result in zip(answers, results, strict=True):
+                    self._write(commit, flight, posted, result)
+        except DiskTrouble:
+            self._left += answers
+            raise
+        except AssertionError:
+            return False  # undone; one by one it shows whose location contradicts itself
+        for (flight, posted), result in zip(answers, results, strict=True):
+            self._report(flight.batch, result, posted.request_id, done)
+        return True
+
     def record(self, flight: Flight, posted: Posted, done: Delivered) -> bool:
         """Commit what an answer proves; false if the plan must be made anew.
 
@@ -125,23 +163,28 @@ class Recorder:
     def _commit(self, flight: Flight, posted: Posted, done: Delivered) -> bool:
         """Commit what an answer proves; false if the plan must be made anew."""
         result = self._judge(flight.batch, posted)
+        with self._ledger.commit() as commit:
+            self._write(commit, flight, posted, result)
+        self._report(flight.batch, result, posted.request_id, done)
+        return isinstance(result, outcome.Accepted)
+
+    def _write(
+        self, commit: Connection, flight: Flight, posted: Posted, result: outcome.Outcome
+    ) -> None:
         now = self._account.moment()
         reason = None if isinstance(result, outcome.Accepted) else result.reason
         # A doubt may be a throttle in words: that says nothing of its rows, but enough to pause.
         throttled = isinstance(result, outcome.Throttled) or is_throttle(reason or "")
-        with self._ledger.commit() as commit:
-            self._account.learn(commit, posted.headers, throttled=throttled)
-            parts.end_batch(commit, flight.started.batch_id, now, posted.request_id, reason)
-            pairs = list(zip(flight.batch.parts, flight.started.part_ids, strict=True))
-            match result:
-                case outcome.Accepted(ids):
-                    self._accept(commit, flight.started.batch_id, pairs, ids, posted.request_id)
-                case outcome.Unknown(why, known):
-                    self._doubt(commit, pairs, known, why, posted)
-                case _:
-                    self._take_back(commit, pairs, result, posted.request_id)
-        self._report(flight.batch, result, posted.request_id, done)
-        return isinstance(result, outcome.Accepted)
+        self._account.learn(commit, posted.headers, throttled=throttled)
+        parts.end_batch(commit, flight.started.batch_id, now, posted.request_id, reason)
+        pairs = list(zip(flight.batch.parts, flight.started.part_ids, strict=True))
+        match result:
+            case outcome.Accepted(ids):
+                self._accept(commit, flight.started.batch_id, pairs, ids, posted.request_id)
+            case outcome.Unknown(why, known):
+                self._doubt(commit, pairs, known, why, posted)
+            case _:
+                self._take_back(commit, pairs, result, posted.request_id)
 
     def _judge(self, batch: Batch, posted: Posted) -> outcome.Outcome:
         result = outcome.judge([row.transaction for row in batch.rows], posted.shape)

@@ -6,7 +6,6 @@ from tillbridge.batcher import halves
 from tillbridge.ledger import corrections, events, parts, removals, sales, targets
 from tillbridge.ledger.parts import Moment, PartRow
 from tillbridge.ledger.schema import part as part_table
-from tillbridge.ledger.schema import target as target_table
 from tillbridge.states import PartState, SaleState
 
 
@@ -33,11 +32,9 @@ def landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> None:
     parts.move_rows(commit, row.id, state, SaleState.POSTED)
     parts.set_state(commit, row, PartState.POSTED, now, **why)
     if was_doubt:
-        commit.execute(
-            update(target_table)
-            .where(target_table.c.connecteam_id == row.connecteam_id)
-            .values(acknowledged=target_table.c.acknowledged + row.total)
-        )
+        # With all that follows from it: one reading has shown the rows, but the next one may come
+        # from a copy of the totals that is still behind, and must not pass for a stranger's doing.
+        targets.acknowledge(commit, row.connecteam_id, row.total, now)
 
 
 def not_landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> None:

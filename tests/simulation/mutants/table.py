@@ -22,9 +22,10 @@ MUTANTS = (
         "send before the intent is committed",
         ("lags",),
         "delivery.py",
-        "                flight = self._commit_intent(batch)\n",
-        "                self._account.client.post([row.transaction for row in batch.rows])\n"
-        "                flight = self._commit_intent(batch)\n",
+        "        flights = self._commit_intents(chosen)\n",
+        "        for batch in chosen:\n"
+        "            self._account.client.post([row.transaction for row in batch.rows])\n"
+        "        flights = self._commit_intents(chosen)\n",
     ),
     Mutant(
         "take a 502 for a refusal",
