@@ -251,7 +251,8 @@ class Settler:
         with self._ledger.commit() as commit:
             for row in _still_open(commit, open_parts):
                 if row.id in landed:
-                    verdicts.landed(commit, row, now, by="totals")
+                    wait_s = self._doubts.wait_s
+                    verdicts.landed(commit, row, now, wait_s=wait_s, by="totals")
                 elif row.id in not_landed:
                     verdicts.not_landed(commit, row, now, by="totals")
             targets.set_values(commit, key, verdict=None, verdict_boot_s=None)

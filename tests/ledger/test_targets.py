@@ -3,11 +3,13 @@
 from datetime import date
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from ledger.tools import NOON_S, record
-from tillbridge.ledger import parts, targets
-from tillbridge.ledger.schema import event
+from tillbridge.doubt import Patience
+from tillbridge.ledger import parts, targets, verdicts
+from tillbridge.ledger.schema import event, part
+from tillbridge.readings import quiet_of
 from tillbridge.states import PartState, SaleState
 
 DAY_S = 86_400
@@ -151,3 +153,19 @@ def test_every_change_of_a_target_has_its_event(shop):
         assert view.execute(select(func.count()).select_from(event)).scalar_one() > 0
     assert row is not None
     assert (row.connecteam_id, row.detail) == (123, {"stop": "foreign", "reason": "why"})
+
+
+@pytest.mark.parametrize(("after_s", "left_s"), [(20, 600.0), (500, 160.0), (700, 0.0)])
+def test_readings_mature_from_when_rows_that_totals_have_shown_may_have_come(shop, after_s, left_s):
+    """One reading showed them; the next may come from a copy of the totals that is still behind."""
+    shop.take(record("R1", 114))
+    part_id = shop.doubt()
+    with shop.ledger.commit() as commit:
+        commit.execute(update(part).values(ended_boot_s=shop.clock.boot_s()))
+    shop.clock.sleep(after_s)
+    now = shop.clock.moment()
+    with shop.ledger.commit() as commit:
+        verdicts.landed(commit, parts.get(commit, part_id), now, wait_s=60.0, by="totals")
+    row = get(shop)
+    assert row.acknowledged == 114
+    assert quiet_of(row, now).mature_in(Patience(60.0, 600.0)) == left_s

@@ -83,6 +83,23 @@ def acknowledge(commit: Connection, connecteam_id: int, amount: int, now: Moment
     _ACKNOWLEDGE.run(commit, amount, now.boot_s, now.boot_id, connecteam_id)
 
 
+def count_shown(
+    commit: Connection, connecteam_id: int, amount: int, acted_boot_s: float, now: Moment
+) -> None:
+    """Count a write that one reading has shown.
+
+    The next reading may come from a copy of the totals that is still behind, and the difference
+    must not pass for a stranger's doing: readings mature from when the write may have acted.
+    """
+    row = _row(commit, connecteam_id)
+    if row.boot_id == now.boot_id and row.acked_boot_s is not None:
+        acted_boot_s = max(acted_boot_s, row.acked_boot_s)
+    set_values(
+        commit, connecteam_id, acknowledged=row.acknowledged + amount, acked_boot_s=acted_boot_s,
+        boot_id=now.boot_id,
+    )  # fmt: skip
+
+
 def owe(commit: Connection, connecteam_id: int, wrong: Totals) -> None:
     """Days of the base are known to be wrong by these amounts: until somebody puts them right,
     the totals count as not explained.

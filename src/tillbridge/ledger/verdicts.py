@@ -20,10 +20,19 @@ def open_doubt(
     )  # fmt: skip
 
 
-def landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> None:
+def landed(
+    commit: Connection, row: PartRow, now: Moment, *, wait_s: float = 0.0, **why: str
+) -> None:
     """The sales of a part are in Connecteam; their ids are not known.
 
     A doubt counts as acknowledged from now on; a held part is already inside the base.
+
+    Args:
+        commit: the change.
+        row: the part.
+        now: for the event.
+        wait_s: T, the longest that the request may have acted after its end.
+        why: who says so.
     """
     was_doubt = row.state == PartState.DOUBT
     state = SaleState.IN_DOUBT if was_doubt else SaleState.HELD
@@ -32,9 +41,15 @@ def landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> None:
     parts.move_rows(commit, row.id, state, SaleState.POSTED)
     parts.set_state(commit, row, PartState.POSTED, now, **why)
     if was_doubt:
-        # With all that follows from it: one reading has shown the rows, but the next one may come
-        # from a copy of the totals that is still behind, and must not pass for a stranger's doing.
-        targets.acknowledge(commit, row.connecteam_id, row.total, now)
+        acted_boot_s = _acted_boot_s(row, now, wait_s)
+        targets.count_shown(commit, row.connecteam_id, row.total, acted_boot_s, now)
+
+
+def _acted_boot_s(row: PartRow, now: Moment, wait_s: float) -> float:
+    """By when a request that totals have shown must have acted."""
+    if row.boot_id != now.boot_id or row.ended_boot_s is None:
+        return now.boot_s
+    return min(now.boot_s, float(row.ended_boot_s) + wait_s)
 
 
 def not_landed(commit: Connection, row: PartRow, now: Moment, **why: str) -> None:
