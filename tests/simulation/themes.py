@@ -115,7 +115,7 @@ def _windows(plan: Plan, rng: Random) -> None:
     plan.delete_faults, plan.delete_kinds = 0.6, _DELETED_LATE
     plan.crashes = rng.choice((0.0, 0.0, 0.01))
     # Where sales follow each other by the second, one second more or less matters.
-    _each_trade(plan, sales=20, losses=0.25, late=0.3, spread_s=rng.choice((2.0, 6.0, 2400.0)))
+    _each_trade(plan, sales=30, losses=0.25, late=0.5, spread_s=rng.choice((2.0, 2.0, 6.0, 2400.0)))
 
 
 def _late_deletes(plan: Plan, rng: Random) -> None:
@@ -141,7 +141,9 @@ def _reboots(plan: Plan, rng: Random) -> None:
     _places(plan, rng, 3, exclusive=rng.random() < 0.7, replace=False)
     plan.post_faults = 0.6
     plan.post_kinds = ("lost after acting", "lost after acting", "applied late", "502 after")
-    plan.reboots = 0.85
+    plan.reboots, plan.lag_s = 0.85, LAG_S
+    # Two looks soon after the start, while what acted before it does not show yet.
+    plan.patience, plan.poll_s = f"{LAG_S:g}s", 60.0
 
 
 def _planted(plan: Plan, rng: Random) -> None:
