@@ -13,8 +13,8 @@ rarer), and a backfill that looked more rarely was no faster.
 """
 
 import gc
-from functools import cache
-from typing import Any
+
+from tillbridge.libc import of_c
 
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1  # of glibc's malloc.h
 _KEEP_BYTES = 8_000_000
@@ -40,7 +40,7 @@ def end_start() -> None:
 
 def share_one_pool() -> None:
     """To be called before the first thread begins; does nothing where there is no glibc."""
-    mallopt = _of_glibc("mallopt")
+    mallopt = of_c("mallopt")
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
         mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
@@ -51,13 +51,6 @@ def give_back() -> None:
     """Hand back what lies free between pieces in use: for a long job, now and then. Every page and
     plan leaves a few holes that the next ones do not fill, 3 MB after two hundred thousand sales.
     """
-    trim = _of_glibc("malloc_trim")
+    trim = of_c("malloc_trim")
     if trim is not None:
         trim(0)
-
-
-@cache
-def _of_glibc(name: str) -> Any:  # noqa: ANN401  # a function of C
-    import ctypes  # noqa: PLC0415  # half a millisecond for a command that has no threads
-
-    return getattr(ctypes.CDLL(None), name, None)

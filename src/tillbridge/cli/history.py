@@ -17,6 +17,7 @@ from tillbridge.days import local_date
 from tillbridge.errors import UsageError
 from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
+from tillbridge.one_core import on_one_core
 from tillbridge.recording import Delivered
 from tillbridge.wiring import Bridge
 
@@ -43,7 +44,7 @@ def backfill(
         histories = bridge.histories(*days, names)
         if dry_run:
             return show_plan(bridge, histories, as_json=as_json)
-        with Stopper(clock) as stopper:
+        with Stopper(clock) as stopper, on_one_core():
             if lock.try_acquire():
                 bridge.begin_posting()
             else:
