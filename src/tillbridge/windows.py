@@ -18,14 +18,11 @@ EDGE = timedelta(seconds=1)
 """Whether Lightspeed's `from` is inclusive is not documented; asking a second earlier makes it
 not matter, since sales outside the period are left out on arrival."""
 
-_SLICES = (
-    (timedelta(days=8), timedelta(hours=6)),
-    (timedelta(days=64), timedelta(days=1)),
-    (timedelta.max, timedelta(days=4)),
-)
-"""Up to such a length, a period is read in slices of this length. Few steps, because a period
-that ends today grows by a day each day, and with another slice all of it would be read again.
-Four days at most: what four windows side by side bring still fits into one that may be replaced.
+SLICE = timedelta(days=2)
+"""In such pieces history is read, several side by side. What is left at the end of each, less than
+a full request, waits for company: the next slice's rest is near enough (`batcher.MAX_GAP_S`), and
+what four neighbours bring fits into one window that may be replaced. A shorter one costs more half
+pages; four days left a rest behind with each, until all that may wait was such rests.
 """
 
 
@@ -116,10 +113,10 @@ def cut(period: Period, most: timedelta = MAX_WINDOW) -> list[Period]:
 def slices(period: Period) -> list[Period]:
     """The period in pieces that are read side by side, oldest first.
 
-    They follow from the period alone, so that an interrupted backfill finds its own again.
+    They follow from the period alone, so that an interrupted backfill finds its own again, also
+    where it ends today, and so grows by a day each day.
     """
-    length = period.end - period.start
-    return cut(period, next(each for most, each in _SLICES if length <= most))
+    return cut(period, SLICE)
 
 
 def covers(period: Period, closed_ms: int | None) -> bool:
