@@ -108,7 +108,8 @@ class Backfill:
         self._counted = 0  # of its sales in the progress
         self._pages = 0
         self._coming = _HISTORY  # until all is read
-        self._unsent = 0  # sales that waited when the latest delivery could send nothing
+        self._waited = 0  # sales, when the latest delivery began
+        self._unsent = 0  # of these, where it could send nothing
         self._total = sum((h.end - h.period.start for h in histories), timedelta())
         self._left: dict[tuple[int, int], timedelta] = {}
 
@@ -161,6 +162,7 @@ class Backfill:
         if self._delivery is None or should_stop():
             return
         self._delivered, self._counted = Delivered(), 0
+        self._waited = self._waiting()
         if self._poster is None:
             self._posting = Future()
             self._posting.set_result(
@@ -188,7 +190,7 @@ class Backfill:
         self._posting = None
         self._count(progress)
         # Where nothing of what waits could be sent, it is asked again when more has come.
-        self._unsent = 0 if progress.delivered.posted else self._waiting()
+        self._unsent = 0 if progress.delivered.posted else self._waited
 
     def _waiting(self) -> int:
         with self._ledger.view() as view:

@@ -174,7 +174,7 @@ def test_a_few_dense_days_are_read_side_by_side_and_no_more_at_once_than_allowed
 
 def test_posting_begins_when_some_full_requests_have_been_read(make: Make):
     vendor, home = make(1500, 3)
-    vendor.until = lambda what, number: what != "page" or number < 8 or vendor.begun["post"] > 0
+    vendor.until = lambda what, number: (what, number) != ("page", 8) or vendor.begun["post"] > 0
     home.backfill()
     assert vendor.alone == 0
     assert_all_arrived(vendor, home, 1500)
