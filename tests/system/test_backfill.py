@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from system.conftest import Made
 from system.installation import COMMAND, arrived, assert_exactly_once, environment
 from tillbridge.lock import PostingLock
+from tillbridge.sampling import SAMPLES
 
 
 def reads(sandbox) -> int:
@@ -25,12 +26,13 @@ def all_read(sandbox) -> bool:
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_was(make: Callable[..., Made]):
-    sandbox, home = make(sales_per_day=1500, lightspeed_latency_ms=150)
+    # More slices than are read at once, so that none is read in halves, beyond its cursor.
+    sandbox, home = make(days=9, sales_per_day=300, lightspeed_latency_ms=150)
     words = ("backfill", "--from", sandbox.first_day.isoformat())
     elsewhere = PostingLock(home.ledger)  # so that it only reads, and no request is cut off
     assert elsewhere.try_acquire()
     with home.service(*words) as first:
-        first.until(lambda: reads(sandbox) >= 18)  # six of them for the estimate
+        first.until(lambda: reads(sandbox) >= SAMPLES + 14)  # the first for the estimate
         first.process.kill()
     elsewhere.release()
     before = reads(sandbox)
@@ -42,7 +44,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(make: Callable[..., Made])
     # Now that all is done, the same command reads all anew. Four pages may have been under way.
     assert home.call(*words).code == 0
     anew = reads(sandbox) - before - went_on
-    assert went_on <= anew - (18 - 6 - 4)
+    assert went_on <= anew - (14 - 4)
 
 
 def test_killed_while_it_posts_it_neither_reads_nor_posts_again(make: Callable[..., Made]):
@@ -88,7 +90,7 @@ def test_it_can_be_repeated_and_only_does_what_it_is_asked(make: Callable[..., M
     assert planned.code == 0
     assert planned.json["dry_run"]
     assert [place["name"] for place in planned.json["locations"]] == [one.name, other.name]
-    assert reads(sandbox) <= 12  # a look at a few hours, where the ledger knows none
+    assert reads(sandbox) <= 2 * SAMPLES  # a look at a few hours, where the ledger knows none
     assert sandbox.counters().get("connecteam.post", 0) == 0
 
     words = ("backfill", "--from", day, "--to", day, "--location", one.name, "--json")

@@ -1,11 +1,10 @@
 """What a backfill has still to carry, what that costs of the quota, and when it will be done.
 
 Said before a backfill starts, and by `--dry-run` instead of it. Posts nothing, and reads at most
-four pages of a location that the ledger knows nothing of.
+eight pages of a location that the ledger knows nothing of.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
@@ -16,15 +15,12 @@ from tillbridge.backfill import History
 from tillbridge.batcher import MAX_ROWS
 from tillbridge.cli.options import counted, print_json, say
 from tillbridge.connecteam.plans import PLANS, Finish, finish, plan_of
-from tillbridge.days import epoch_ms, from_epoch_ms, local_date, start_of_day
+from tillbridge.days import epoch_ms, from_epoch_ms, local_date
 from tillbridge.errors import TillbridgeError
 from tillbridge.ledger import outlook
 from tillbridge.ledger.status import iso
-from tillbridge.lightspeed.client import NotOperationalBefore
+from tillbridge.sampling import sales_per_day
 from tillbridge.wiring import Bridge
-
-_SAMPLES = 4
-_SAMPLE = timedelta(hours=6)
 
 
 class Line(Struct, frozen=True):
@@ -102,7 +98,7 @@ def _line(bridge: Bridge, history: History) -> Line:
     unknown, sales, remaining = "", None, None
     if rate is None and unread_ms:
         try:
-            rate = _sampled_rate(bridge, history)
+            rate = sales_per_day(bridge.pages, history, bridge.config.lightspeed.max_concurrency)
         except TillbridgeError as error:
             unknown = error.message
     if rate is not None:
@@ -114,43 +110,6 @@ def _line(bridge: Bridge, history: History) -> Line:
     return Line(
         source.name, first.isoformat(), last.isoformat(), days, sales, known, remaining, unknown
     )
-
-
-def _sampled_rate(bridge: Bridge, history: History) -> float:
-    """Sales of a day put together from four days of the period: six hours of each.
-
-    One page at most is read for each, so that it costs next to nothing; where more sales closed
-    in those hours, the page's own pace stands for them.
-
-    Raises:
-        TillbridgeError: Lightspeed does not tell.
-    """
-
-    def look(number: int) -> float:
-        begin = _sampled_hours(history, number)
-        try:
-            page = bridge.pages.sales_page(
-                history.source.lightspeed_id, begin, begin + _SAMPLE, None
-            )
-        except NotOperationalBefore:
-            return 0.0
-        stamps = [one.closed for one in page.sales if one.closed]
-        if not page.next_token or len(stamps) < 2 or stamps[-1] <= stamps[0]:
-            return float(len(page.sales) + len(page.broken))
-        return len(stamps) * (_SAMPLE / (stamps[-1] - stamps[0]))
-
-    with ThreadPoolExecutor(bridge.config.lightspeed.max_concurrency) as pool:
-        return sum(pool.map(look, range(_SAMPLES)))
-
-
-def _sampled_hours(history: History, number: int) -> datetime:
-    """The beginning of one of the samples: together they make up a day."""
-    zone = history.source.rules.zone
-    moment = history.period.start + (2 * number + 1) * (history.end - history.period.start) / (
-        2 * _SAMPLES
-    )
-    begin = start_of_day(local_date(moment, zone), zone) + number * _SAMPLE
-    return begin - timedelta(days=1) if begin + _SAMPLE > history.end else begin
 
 
 # -- in words ---------------------------------------------------------------------------------
