@@ -5,7 +5,7 @@ last stamp, so that sales of one millisecond may repeat at the edge of two pages
 them; and a token may fail to get on.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tillbridge.days import epoch_ms, from_epoch_ms
@@ -104,14 +104,20 @@ class Walk:
         """Leave the second half of what is left after this page to another walk; None if that is
         not worth it, or where the page's order tells nothing.
 
+        A page that spans no more than an edge tells no pace, and would come again with both halves,
+        which begin an edge earlier: they would be halved in turn, without end.
+
         Both halves are windows of their own and read to their last pages, so that nothing rests on
         the order of the pages but where this walk begins anew: where a cursor would be, too.
         """
         stamps = [epoch_ms(sale.closed) for sale in page.sales if sale.closed]
         if page.broken or len(stamps) < len(page.sales) or stamps != sorted(stamps):
             return None
-        left_ms = epoch_ms(self.end) - stamps[-1] if stamps else 0
-        if left_ms <= _WORTH_HALVING * (stamps[-1] - stamps[0] if stamps else 0) or left_ms <= 0:
+        span_ms = stamps[-1] - stamps[0] if stamps else 0
+        if span_ms <= EDGE / timedelta(milliseconds=1):
+            return None
+        left_ms = epoch_ms(self.end) - stamps[-1]
+        if left_ms <= _WORTH_HALVING * span_ms:
             return None
         middle = from_epoch_ms(stamps[-1] + left_ms // 2)
         other = Walk(middle - EDGE, self.end, ahead=True)
