@@ -172,6 +172,14 @@ def test_a_few_dense_days_are_read_side_by_side_and_no_more_at_once_than_allowed
     assert_all_arrived(vendor, home, 1500)
 
 
+def test_sales_that_were_all_closed_at_once_are_read_and_that_ends(make: Make):
+    vendor, home = make(450, 3)
+    vendor.vendors.shop.step_ms = 1  # a page of them spans a tenth of a second
+    assert home.backfill(most_pages=50).done_share == 1.0
+    assert vendor.begun["page"] < 20
+    assert_all_arrived(vendor, home, 450)
+
+
 def test_posting_begins_when_some_full_requests_have_been_read(make: Make):
     vendor, home = make(1500, 3)
     vendor.until = lambda what, number: (what, number) != ("page", 8) or vendor.begun["post"] > 0
