@@ -40,7 +40,7 @@ def test_pages_hold_every_sale_once_whatever_they_are_asked_for():
     assert shop.cents() == sum(shop.drawn[n % len(shop.drawn)].cents for n in range(1236))
 
 
-BUSY = "while __import__('time').process_time() < 0.5: pass"
+BUSY = "while __import__('time').process_time() < 3: pass"
 LAZY = "x = bytearray(300_000_000)"
 
 
@@ -62,8 +62,8 @@ def costs(program: str, folder: Path) -> dict[str, float]:
 
 def test_the_cost_of_a_process_is_its_own(tmp_path: Path):
     busy, lazy = (costs(program, tmp_path) for program in (BUSY, LAZY))
-    assert 0.5 <= busy["cpu_s"] < 1.5
-    assert lazy["cpu_s"] < 0.5
+    # Three seconds on any machine; what touching memory costs depends on what else is going on.
+    assert lazy["cpu_s"] < 3 <= busy["cpu_s"]
     assert lazy["peak_mb"] > 290
     assert busy["peak_mb"] < 100
 
