@@ -1,5 +1,6 @@
 """Being told of each statement before the ledger sends it, whichever way it goes."""
 
+import sqlite3
 from contextlib import contextmanager
 
 import pytest
@@ -51,3 +52,27 @@ def heard(engine):
 
     with told_first(engine, note):
         yield found
+
+
+def steps_of(raw: sqlite3.Connection, statement: str, parameters) -> int:
+    """How many instructions SQLite's virtual machine takes for it; whatever it writes is undone.
+
+    An index may be read nearly as a whole, too: which the plan does not tell, and this does.
+    """
+    taken = 0
+
+    def count() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    raw.execute("BEGIN")
+    raw.set_progress_handler(count, 1)
+    try:
+        raw.execute(statement, parameters).fetchall()
+    except sqlite3.IntegrityError:
+        pass  # it has been written already
+    finally:
+        raw.set_progress_handler(None, 1)
+        raw.execute("ROLLBACK")
+    return taken

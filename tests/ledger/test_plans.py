@@ -1,7 +1,7 @@
 """What runs on every poll, every batch and every start asks indices, however large the ledger is.
 
 Not timed: SQLite says how it would run each statement that the program really sends, and none may
-read a large table from its first row to its last.
+read a large table from its first row to its last, nor as much of it by an index.
 """
 
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hearing import heard
+from hearing import heard, steps_of
 from ledger.tools import CITY, HARBOUR, NOON_MS, NOON_S, STATION, Shop, record
 from tillbridge import gauges
 from tillbridge.ledger import (
@@ -23,12 +23,16 @@ from tillbridge.ledger import (
     targets,
     verdicts,
 )
+from tillbridge.ledger.removals import Purpose
 from tillbridge.states import Lane, PartState, SaleState
 
 NOON_DAY = date(2026, 11, 1)
 WATCHED = gauges.Watched({}, 300, 0, 0.8, 10_000, Path("no-tokens"))
 LARGE = {"sale", "part", "batch", "event", "reading"}
 SCAN = re.compile(r"^SCAN (\w+)")
+MOST_STEPS = 20_000
+"""Of SQLite's machine, for one statement: health looks at two thousand sales, and nothing at all thirty
+thousand."""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,7 @@ def years(tmp_path_factory):
 
 
 def scans(shop, statements):
+    """Those that read too much, and how."""
     found = []
     with shop.ledger.view() as view:
         for statement, parameters in statements:
@@ -75,6 +80,10 @@ def scans(shop, statements):
             tables = {match.group(1) for step in steps if (match := SCAN.match(step))}
             if tables & LARGE:
                 found.append(f"{statement}\n  {steps}")
+    for statement, parameters in statements:
+        taken = steps_of(shop.ledger._raw, statement, parameters)
+        if taken > MOST_STEPS:
+            found.append(f"{statement}\n  {taken} steps")
     return found
 
 
@@ -116,6 +125,9 @@ READS = {
     "known ids": lambda view: parts.known_ids(view, ["a", "b"]),
     "undecided": lambda view: parts.undecided_within(view, 123, NOON_S, NOON_S + 60),
     "newest": lambda view: parts.newest_total(view, 123),
+    "asked for": lambda view: corrections.asked_for(view, 123, 50),
+    "counted, asked for": lambda view: corrections.count_asked_for(view, Purpose.PURGE),
+    "sums since": lambda view: sales.sums_by_type(view, 123, 299),
     "posted since": lambda view: sales.posted_since(view, 123, 299, 100),
     "count between": lambda view: sales.count_between(view, 123, NOON_S, NOON_S + 60),
     "a window": lambda view: removals.attempted_span(view, 123, NOON_S, NOON_S + 60),
@@ -179,8 +191,11 @@ def test_writing_asks_indices(years, name):
 
 
 def test_a_query_that_reads_everything_is_noticed(years):
-    statement = "SELECT * FROM sale WHERE rules = ?"
-    assert len(scans(years, [(statement, ("1",))])) == 1
+    by_table, by_steps = scans(years, [("SELECT * FROM sale WHERE rules = ?", ("1",))])
+    assert "SCAN sale" in by_table
+    assert by_steps.endswith(" steps")
+    by_index = "SELECT max(amount) FROM sale WHERE connecteam_id = ?"
+    assert len(scans(years, [(by_index, (123,))])) == 1
 
 
 def test_the_largest_plan_is_read_in_order_without_sorting(years):

@@ -1,7 +1,8 @@
 """With years of sales in the ledger, a poll, a status and a start do what they did with none.
 
 Not timed: every statement that the real program sends is heard, SQLite says how it runs each, and
-none may read a large table from its first row to its last; nor may there be more of them.
+none may read a large table from its first row to its last, nor take more of SQLite's own steps than
+with few sales; nor may there be more of them.
 """
 
 import re
@@ -9,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from hearing import heard
+from hearing import heard, steps_of
 from simulation.test_history import HISTORY_DAYS, History
 from simulation.test_quota_week import folder
 from tillbridge.cli.checkup import Checkup
@@ -19,7 +20,7 @@ from tillbridge.ledger import status as ledger_status
 
 __all__ = ["folder"]
 
-MANY = 20_000
+FEW, MANY = 100, 20_000
 LARGE = {"sale", "part", "batch", "event", "reading"}
 # An index of the few sales that wait, or need a person, may be read as a whole.
 SCAN = re.compile(r"^SCAN (\w+)(?! USING (?:COVERING )?INDEX sale_(?:waiting|attention))\b")
@@ -106,18 +107,26 @@ def statements_of(world, deed, many):
             read = {match.group(1) for step in steps if (match := SCAN.match(step))}
             if read & LARGE:
                 scans.append(f"{statement}\n  {steps}")
+    steps = [(statement, steps_of(process.ledger._raw, *one)) for one in found
+             for statement in one[:1]]  # fmt: skip
     process.end()
-    return found, scans
+    return steps, scans
 
 
 @pytest.mark.parametrize("name", DEEDS)
 def test_a_filled_ledger_is_asked_by_its_indices_and_no_more_often(folder, name):
     (folder / "few").mkdir()
     (folder / "many").mkdir()
-    few, _ = statements_of(Empty("Expert", 1, folder / "few"), DEEDS[name], 100)
+    few, _ = statements_of(Empty("Expert", 1, folder / "few"), DEEDS[name], FEW)
     many, scans = statements_of(Empty("Expert", 1, folder / "many"), DEEDS[name], MANY)
     assert "\n".join(scans) == ""
     assert 0 < len(many) == len(few)
+    assert sum(steps for _, steps in many) > 100
+    # A sale costs about ten: more than a hundred of them are not read that were not before.
+    grown = [f"{before} steps, then {after}: {statement}"
+             for (_, before), (statement, after) in zip(few, many, strict=True)
+             if after > before + 1000]  # fmt: skip
+    assert "\n".join(grown) == ""
 
 
 def test_a_statement_that_reads_every_sale_is_noticed(folder):

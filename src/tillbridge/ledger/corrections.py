@@ -50,7 +50,9 @@ def asked_for(view: Connection, connecteam_id: int, limit: int) -> Sequence[Corr
     """
     query = (
         _pending.where(
-            sale.c.connecteam_id == connecteam_id,
+            # An expression, and a last condition that says nothing new: else SQLite would read all
+            # sales of the location, with each poll.
+            sale.c.connecteam_id + 0 == connecteam_id,
             sale.c.state == SaleState.POSTED,
             correction.c.purpose.in_(ASKED_FOR),
             sale.c.id.in_(select(correction.c.sale_id)),

@@ -32,7 +32,8 @@ PartRow = Row[*tuple[Any, ...]]
 
 _open = or_(*(part.c.state == state for state in OPEN_PART_STATES))
 _OPEN = select(part).where(_open).order_by(part.c.id)
-_OPEN_HERE = _OPEN.where(part.c.connecteam_id == bindparam("b_target"))
+# An expression: by the index of a location's parts, which are in order, all of them would be read.
+_OPEN_HERE = _OPEN.where(part.c.connecteam_id + 0 == bindparam("b_target"))
 _OPEN_STATES_HERE = Prepared(
     select(part.c.id, part.c.state).where(_open, part.c.connecteam_id == bindparam("b_target")),
     "b_target",
