@@ -14,6 +14,7 @@ from hearing import heard, steps_of
 from ledger.tools import CITY, HARBOUR, NOON_MS, NOON_S, STATION, Shop, record
 from tillbridge import gauges
 from tillbridge.ledger import (
+    comparing,
     corrections,
     locations,
     parts,
@@ -126,6 +127,7 @@ READS = {
     "undecided": lambda view: parts.undecided_within(view, 123, NOON_S, NOON_S + 60),
     "newest": lambda view: parts.newest_total(view, 123),
     "asked for": lambda view: corrections.asked_for(view, 123, 50),
+    "a night's comparison": lambda view: comparing.fingerprint(view, 123, NOON_DAY, NOON_DAY),
     "counted, asked for": lambda view: corrections.count_asked_for(view, Purpose.PURGE),
     "sums since": lambda view: sales.sums_by_type(view, 123, 299),
     "posted since": lambda view: sales.posted_since(view, 123, 299, 100),

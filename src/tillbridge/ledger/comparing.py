@@ -1,6 +1,7 @@
 """What the ledger knows of a period at a Connecteam location, for comparing. Reads only."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
@@ -10,6 +11,9 @@ from tillbridge.ledger.schema import correction, event, part, sale
 from tillbridge.states import OPEN_PART_STATES, PartState, SaleState
 
 ComparedRow = Row[*tuple[Any, ...]]
+
+_ANY_ZONE_S = 86_400
+"""No zone's midnight is further from UTC's."""
 
 _columns = select(
     sale.c.id,
@@ -74,8 +78,12 @@ def given_up(view: Connection, connecteam_id: int, first_s: int, last_s: int) ->
     return list(view.execute(query).all())
 
 
-def fingerprint(view: Connection, connecteam_id: int) -> tuple[Any, ...] | None:
-    """What changes with every write at a location; None while one is under way."""
+def fingerprint(
+    view: Connection, connecteam_id: int, first: date, last: date
+) -> tuple[Any, ...] | None:
+    """What changes with every write at a location that these days' totals could show, whatever the
+    zone of the days; None while one is under way.
+    """
     sending = select(part.c.id).where(
         part.c.connecteam_id == connecteam_id, part.c.state == PartState.SENDING
     )
@@ -84,9 +92,16 @@ def fingerprint(view: Connection, connecteam_id: int) -> tuple[Any, ...] | None:
     newest = select(func.max(part.c.id)).where(part.c.connecteam_id == connecteam_id)
     posted = select(func.count(), func.sum(sale.c.amount)).where(
         sale.c.connecteam_id == connecteam_id,
+        sale.c.created_at >= _midnight_s(first) - _ANY_ZONE_S,
+        sale.c.created_at < _midnight_s(last) + 86_400 + _ANY_ZONE_S,
         or_(sale.c.state == SaleState.POSTED, sale.c.state == SaleState.HELD),
     )
     return (view.execute(newest).scalar_one(), *view.execute(posted).one())
+
+
+def _midnight_s(day: date) -> int:
+    """UTC's midnight at which a day begins."""
+    return (day - date(1970, 1, 1)).days * 86_400
 
 
 def has_doubt(view: Connection, connecteam_id: int) -> bool:

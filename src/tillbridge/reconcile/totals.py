@@ -66,22 +66,22 @@ class TotalsReader:
                 break
             if attempt:
                 self._clock.sleep(_PAUSE_S)
-            before = {key: self._fingerprint(key) for key in left}
+            before = {key: self._fingerprint(key, span) for key, span in left.items()}
             quiet = {key: span for key, span in left.items() if before[key] is not None}
             taken = self._readings.take(quiet)
             for key, reading in taken.items():
-                if self._fingerprint(key) == before[key]:
+                if self._fingerprint(key, left[key]) == before[key]:
                     found[key] = self._evidence(key, reading)
             if quiet and not taken:
                 break  # no answer is no reason to ask at once again
             left = {key: span for key, span in left.items() if key not in found}
         return found
 
-    def _fingerprint(self, key: int) -> object | None:
+    def _fingerprint(self, key: int, span: Span) -> object | None:
         with self._ledger.view() as view:
             if removals.blocking(view, key):
                 return None
-            return comparing.fingerprint(view, key)
+            return comparing.fingerprint(view, key, *span)
 
     def _evidence(self, key: int, reading: Reading) -> Evidence:
         with self._ledger.view() as view:
