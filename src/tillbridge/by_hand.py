@@ -13,7 +13,7 @@ from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.doubt import final_in
 from tillbridge.errors import UsageError
-from tillbridge.ledger import parts, sales, targets, verdicts
+from tillbridge.ledger import parts, removals, sales, targets, verdicts
 from tillbridge.ledger.parts import Moment, PartRow
 from tillbridge.ledger.store import Ledger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
@@ -84,6 +84,9 @@ class ByHand:
                 verdicts.landed(commit, row, now, by="person", person_reason=reason)
             elif word is Word.NOT_LANDED:
                 verdicts.not_landed(commit, row, now, by="person", person_reason=reason)
+            if word is not Word.REPLACE and removals.blocking(commit, row.connecteam_id):
+                # What the base holds of it may be going with the delete that is under way.
+                targets.set_values(commit, row.connecteam_id, base_id=None)
         if word is Word.REPLACE:
             refusal = self._replacer.want_parts(row.connecteam_id, [row], reason, by_person=True)
             if refusal is not None:

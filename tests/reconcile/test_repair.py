@@ -9,6 +9,8 @@ import pytest
 
 from reconcile.world import world
 from tillbridge.by_hand import Word
+from tillbridge.ledger import removals
+from tillbridge.ledger.removals import Purpose, RemovalState
 from tillbridge.reconcile.causes import CauseName
 
 
@@ -253,6 +255,30 @@ def test_a_sale_that_vanished_goes_for_good_by_a_persons_word(tmp_path: Path):
         ]
         here.assert_right()
         assert not here.causes().keys() - {CauseName.AFTER_MIDNIGHT}
+
+
+def test_a_persons_word_while_a_window_is_being_emptied_takes_the_base_away(tmp_path: Path):
+    with world(tmp_path, exclusive=True) as here:
+        (reference,) = here.query("select reference from sale where amount > 500")[3]
+        here.sandbox.remove_sale(0, reference)
+        here.compare()
+        ((part_id, key, first_s, last_s),) = here.query(
+            "select id, connecteam_id, first_created, last_created from part where state = 'held'"
+        )
+        with here.ledger.commit() as commit:
+            removals.plan(
+                commit, here.bridge.account.moment(), RemovalState.PLANNED, Purpose.REPLACE,
+                connecteam_id=key, part_id=part_id, start_s=first_s - 1, end_s=last_s + 1, total=0,
+                reason="a test",
+            )  # fmt: skip
+        assert here.query("select base_id is null from target") == [(0,)]
+        here.bridge.by_hand.settle(part_id, Word.LANDED, "looked")
+        assert here.query("select base_id is null from target") == [(1,)]
+        here.run(4)
+        assert here.query("select base_id is null, stop from target") == [(0, None)]
+        assert here.query("select state from removal") == [("done",)]
+        ((posted,),) = here.query("select count(*) from sale where state = 'posted'")
+        assert len(here.rows()) == posted
 
 
 def test_a_day_that_suddenly_lacks_many_sales_is_not_believed(tmp_path: Path):
