@@ -297,8 +297,8 @@ class Bases:
             self._stop(
                 key,
                 "applied_late",
-                f"request {part_id}, given up as lost, was carried out after all, so that its "
-                "sales are in Connecteam twice",
+                f"request {part_id}, given up as lost, was carried out after all, so that sales "
+                "are in Connecteam twice, or as they were before they changed",
             )
             return
         _log.warning("applied_late", location=self._policies[key].name, part=part_id,

@@ -17,7 +17,10 @@ STOP_REMEDIES = {
         "`tillbridge reconcile --repair` takes over what the totals show to be there already, and "
         "sends nothing twice."
     ),
-    "applied_late": "Delete the second copies in Connecteam; tillbridge then goes on by itself.",
+    "applied_late": (
+        "Delete in Connecteam what that request brought and no sale tells of now (`tillbridge "
+        "explain` shows what belongs there); tillbridge then goes on by itself."
+    ),
     "location_refused": (
         "Correct connecteam_id (see `tillbridge locations list`) and restart tillbridge."
     ),

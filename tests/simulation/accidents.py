@@ -2,15 +2,20 @@
 
 import shutil
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
+
+from sqlalchemy import select
 
 from simulation.plan import LAG_S, WAIT_S, Target
 from simulation.trade import Value
 from simulation.world import Crash, Gate
 from tillbridge.by_hand import Word
 from tillbridge.errors import TillbridgeError
+from tillbridge.ledger import parts, removals
+from tillbridge.ledger.schema import sale
 
 if TYPE_CHECKING:
     from simulation.harness import Simulation
@@ -142,6 +147,10 @@ class Accidents:
             sim.story.reach("a person says that the ledger is the newest")
         if "applied_late" in stops.values() or sim.shelf.pardoned:
             self._delete_second_copies()
+        if not sim.checker.old_in_place:
+            self._delete_what_no_sale_tells(
+                k for k, stop in stops.items() if stop == "applied_late"
+            )
         touched = sim.checker.was_touched or sim.shelf.pardoned
         if "unexplained" in stops.values() and touched:
             foreign = any(
@@ -167,6 +176,22 @@ class Accidents:
             if row.live and not row.foreign and len(again) > shelf.most(row.value):
                 shelf.remove(row, by_person=True)
                 self._sim.story.reach("a person deletes second copies")
+
+    def _delete_what_no_sale_tells(self, keys: Iterable[int]) -> None:
+        """The late copy of a sale that has been amended since is not a second one any more."""
+        sim = self._sim
+        assert sim.process is not None
+        for key in keys:
+            with sim.process.ledger.view() as view:
+                if parts.open_parts(view, key) or removals.blocking(view, key):
+                    continue
+                known = set(view.execute(select(sale.c.transaction_id)).scalars())
+                too_many = sim.shelf.live_values(key) - sim.checker.wanted(view, key)
+            for row in list(sim.shelf.rows.values()):
+                if row.live and not row.foreign and row.id not in known and too_many[row.value] > 0:
+                    too_many[row.value] -= 1
+                    sim.shelf.remove(row, by_person=True)
+                    sim.story.reach("a person deletes what no sale tells of")
 
     def _stops(self) -> dict[int, str]:
         assert self._sim.process is not None

@@ -146,13 +146,17 @@ class Checker:
             if parts.open_parts(view, target.id) or removals.blocking(view, target.id):
                 continue
             self._check_ids(kept, target.id)
-            wanted = self._posted(kept, target.id) + self._held(view, target.id)
+            wanted = self.wanted(view, target.id)
             real = self.connecteam.shelf.live_values(target.id)
             if wanted != real:
                 raise WrongError(
                     f"at {target.id}: missing {list((wanted - real).elements())[:5]}, "
                     f"too many {list((real - wanted).elements())[:5]}"
                 )
+
+    def wanted(self, view: Connection, target_id: int) -> Counter[Value]:
+        """The rows that belong there, as far as the ledger has got."""
+        return self._posted(self.kept(view), target_id) + self._held(view, target_id)
 
     def _check_ids(self, kept: list[Kept], target_id: int) -> None:
         """An id that the ledger knows is that of a row with just this content."""
