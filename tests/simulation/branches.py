@@ -20,6 +20,8 @@ def recorded(story: Story) -> Iterator[None]:
         before[3](commit, at_ms, name, **values)
         if name == "base_taken":
             story.note_base(values["connecteam_id"], values["reading"])
+        if name == "part_sending":
+            story.note_intent(values["connecteam_id"])
         stop = f" {values['stop']}" if "stop" in values else ""
         by = f" by {values['by']}" if "by" in values else ""
         story.reach(f"event {name}{stop}{by}")

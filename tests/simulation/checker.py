@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 from simulation.connecteam import FakeConnecteam
 from simulation.manners import Request
 from simulation.plan import Plan
+from simulation.process import MOST_COMMIT_TO_SEND_S
 from simulation.trade import BAD_AMOUNT, Sale, Value, Version
 from simulation.world import Story, VirtualClock, WrongError
 from tillbridge.days import epoch_ms, from_epoch_ms, local_date
@@ -78,11 +79,16 @@ class Checker:
     def judge_post(self, rows: list[Value]) -> None:
         """The first request ever to an exclusive place: its first base must not have shown that
         others have something on its days. (Days of other zones than UTC and the venue's the bridge cannot
-        know yet.)
+        know yet; and a request that never left may have taken the day beside for its own.)
         """
         shelf = self.connecteam.shelf
         begun = {r.location_id for one in self.connecteam.requests.values() for r in one.rows}
-        fresh = {t.id for t in self.plan.targets if t.exclusive} - begun
+        meant = {
+            key
+            for key, intents_s in self.story.intents_s.items()
+            if intents_s[0] < self.clock.true_s - MOST_COMMIT_TO_SEND_S
+        }
+        fresh = {t.id for t in self.plan.targets if t.exclusive} - begun - meant
         if self.restored or not fresh:
             return
         firsts: dict[int, float] = {}

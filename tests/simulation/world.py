@@ -85,6 +85,11 @@ class Story:
         self.keep_lines = False
         self.bases_s: dict[tuple[int, int], float] = {}
         """True time of each base, by Connecteam id and reading; the latest, if one was undone."""
+        self.intents_s: dict[int, list[float]] = {}
+        """True times at which a request to a Connecteam id was about to be sent."""
+
+    def note_intent(self, connecteam_id: int) -> None:
+        self.intents_s.setdefault(connecteam_id, []).append(self._clock.true_s)
 
     def note_base(self, connecteam_id: int, reading: int) -> None:
         self.bases_s[connecteam_id, reading] = self._clock.true_s
