@@ -136,7 +136,7 @@ class Learner:
         with self._ledger.view() as view:
             rows = sales.posted_since(view, key, row.base_part_id, _MOST_ROWS)
         if sum(amount for _, amount in rows) != row.acknowledged:
-            return None  # deletes, or more rows than were looked at
+            return None  # deletes, or more rows than are looked at
         shown = {day: reading.totals[day] - base[day] for day in reading.totals if day in base}
         zones = self._policies[key].day_zones
         fitting = [

@@ -131,6 +131,7 @@ READS = {
     "counted, asked for": lambda view: corrections.count_asked_for(view, Purpose.PURGE),
     "sums since": lambda view: sales.sums_by_type(view, 123, 299),
     "posted since": lambda view: sales.posted_since(view, 123, 299, 100),
+    "posted since the beginning": lambda view: sales.posted_since(view, 123, 0, 100),
     "count between": lambda view: sales.count_between(view, 123, NOON_S, NOON_S + 60),
     "a window": lambda view: removals.attempted_span(view, 123, NOON_S, NOON_S + 60),
 }

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from tillbridge.batcher import Row as WaitingRow
 from tillbridge.ledger import counts, events, identity
 from tillbridge.ledger.removals import Purpose
-from tillbridge.ledger.schema import correction, sale
+from tillbridge.ledger.schema import correction, part, sale
 from tillbridge.ledger.statements import Prepared
 from tillbridge.record import FISC_PREFIX, Record
 from tillbridge.states import UNSENT, Lane, SaleState
@@ -324,7 +324,14 @@ def posted_total(view: Connection, connecteam_id: int, first_s: int, end_s: int)
 def posted_since(
     view: Connection, connecteam_id: int, part_id: int, limit: int
 ) -> list[tuple[int, int]]:
-    """(stamp, amount) of the sales posted in parts newer than `part_id`, in order of stamps."""
+    """(stamp, amount) of the sales posted in parts newer than `part_id`, in order of stamps; none
+    if they are more than `limit`, as after a backfill.
+    """
+    newer = select(part.c.row_count).where(
+        part.c.connecteam_id == connecteam_id, part.c.id > part_id
+    )
+    if sum(view.execute(newer.limit(limit + 1)).scalars()) > limit:
+        return []
     query = (
         select(sale.c.created_at, sale.c.amount)
         .where(
@@ -334,7 +341,6 @@ def posted_since(
             sale.c.state == SaleState.POSTED,
         )
         .order_by(sale.c.created_at)
-        .limit(limit)
     )
     return [(row[0], row[1]) for row in view.execute(query)]
 
