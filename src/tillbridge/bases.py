@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from tillbridge import doubt, vacancy
 from tillbridge.account import Account
 from tillbridge.alarms import Alarms
-from tillbridge.days import utc_date
+from tillbridge.days import utc_date, utc_midnight_s
 from tillbridge.ledger import copies, events, parts, removals, sales, targets
 from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import ONE_DAY, TargetRow
@@ -417,8 +417,4 @@ def _all_among(states: Mapping[int, str], part_ids: Collection[int]) -> bool:
 def _bounds(totals: Mapping[date, int]) -> Writable:
     """Stamps whose day, in any zone, is inside the days that were read."""
     first, last = min(totals) + ONE_DAY, max(totals) - ONE_DAY
-    return Writable(_utc_midnight_s(first), _utc_midnight_s(last + ONE_DAY) - 1)
-
-
-def _utc_midnight_s(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * 86_400
+    return Writable(utc_midnight_s(first), utc_midnight_s(last + ONE_DAY) - 1)

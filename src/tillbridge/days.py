@@ -41,6 +41,11 @@ def epoch_ms(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
+def utc_midnight_s(day: date) -> int:
+    """The epoch second at which a date begins in UTC."""
+    return (day - _EPOCH.date()).days * 86_400
+
+
 def epoch_s(moment: datetime) -> int:
     """Whole seconds since the epoch, rounded down; exact, no float involved."""
     since = moment - _EPOCH

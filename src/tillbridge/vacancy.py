@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from tillbridge.days import from_epoch_ms, local_date
+from tillbridge.days import from_epoch_ms, local_date, utc_midnight_s
 from tillbridge.doubt import MAX_DOUBTS
 from tillbridge.ledger import parts, sales, targets
 from tillbridge.ledger.targets import ONE_DAY, Totals
@@ -57,8 +57,8 @@ def days_not_ours(
 
 def _was_attempted(view: Connection, key: int, day: date) -> bool:
     """Whether something of tillbridge's may show on a day, whatever zone its date is of."""
-    first_s = _utc_midnight_s(day) - _EAST_S
-    end_s = _utc_midnight_s(day + ONE_DAY) + _WEST_S
+    first_s = utc_midnight_s(day) - _EAST_S
+    end_s = utc_midnight_s(day + ONE_DAY) + _WEST_S
     return targets.was_attempted(view, key, first_s, end_s)
 
 
@@ -88,13 +88,9 @@ def _runs(totals: Mapping[date, int]) -> list[list[date]]:
 def _is_explained(
     view: Connection, key: int, run: Sequence[date], totals: Mapping[date, int]
 ) -> bool:
-    first_s = _utc_midnight_s(run[0] - ONE_DAY)
-    end_s = _utc_midnight_s(run[-1] + 2 * ONE_DAY)
+    first_s = utc_midnight_s(run[0] - ONE_DAY)
+    end_s = utc_midnight_s(run[-1] + 2 * ONE_DAY)
     rest = sum(totals[day] for day in run) - sales.posted_total(view, key, first_s, end_s)
     held = [part.total for part in parts.undecided_within(view, key, first_s - 1, end_s)]
     sizes = range(min(len(held), MAX_DOUBTS) + 1)
     return any(sum(some) == rest for size in sizes for some in combinations(held, size))
-
-
-def _utc_midnight_s(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * 86_400

@@ -63,7 +63,7 @@ def costs(program: str, folder: Path) -> dict[str, float]:
 def test_the_cost_of_a_process_is_its_own(tmp_path: Path):
     busy, lazy = (costs(program, tmp_path) for program in (BUSY, LAZY))
     # Three seconds on any machine; what touching memory costs depends on what else is going on.
-    assert lazy["cpu_s"] < 3 <= busy["cpu_s"]
+    assert lazy["cpu_s"] < 3 <= busy["cpu_s"] < 9
     assert lazy["peak_mb"] > 290
     assert busy["peak_mb"] < 100
 

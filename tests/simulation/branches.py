@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from simulation.world import Story
 from tillbridge import doubt, outcome, recording
-from tillbridge.ledger import events
+from tillbridge.ledger import events, parts
 
 
 @contextlib.contextmanager
@@ -21,7 +21,8 @@ def recorded(story: Story) -> Iterator[None]:
         if name == "base_taken":
             story.note_base(values["connecteam_id"], values["reading"])
         if name == "part_sending":
-            story.note_intent(values["connecteam_id"])
+            row = parts.get(commit, values["part_id"])
+            story.note_intent(row.connecteam_id, row.first_created, row.last_created)
         stop = f" {values['stop']}" if "stop" in values else ""
         by = f" by {values['by']}" if "by" in values else ""
         story.reach(f"event {name}{stop}{by}")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date
 from math import inf
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from simulation.world import Story, VirtualClock, WrongError
 from tillbridge.days import epoch_ms, from_epoch_ms, local_date
 from tillbridge.ledger import counts, locations, parts, removals, targets
 from tillbridge.ledger.schema import correction, event, part, sale
+from tillbridge.ledger.targets import ONE_DAY
 from tillbridge.states import PartState, SaleState
 
 
@@ -83,12 +85,7 @@ class Checker:
         """
         shelf = self.connecteam.shelf
         begun = {r.location_id for one in self.connecteam.requests.values() for r in one.rows}
-        meant = {
-            key
-            for key, intents_s in self.story.intents_s.items()
-            if intents_s[0] < self.clock.true_s - MOST_COMMIT_TO_SEND_S
-        }
-        fresh = {t.id for t in self.plan.targets if t.exclusive} - begun - meant
+        fresh = {t.id for t in self.plan.targets if t.exclusive} - begun
         if self.restored or not fresh:
             return
         firsts: dict[int, float] = {}
@@ -106,8 +103,22 @@ class Checker:
             zones = {v.timezone for v in self.plan.venues if v.connecteam_id == row.location_id}
             known = {local_date(moment, ZoneInfo(zone)) for zone in ("UTC", *zones)}
             at = row.location_id, shelf.day_of(row)
+            if at in theirs and self._is_beside_an_intent(at, zones):
+                continue
             if row.location_id in fresh and at in theirs and at[1] in known:
                 raise WrongError(f"posted where others have something: {row}")
+
+    def _is_beside_an_intent(self, at: tuple[int, date], zones: set[str]) -> bool:
+        """Whether a request that never left had stamps on the day beside: nobody can tell then
+        whose the totals of this day are.
+        """
+        intent = self.story.first_intents.get(at[0])
+        if intent is None or intent[0] > self.clock.true_s - MOST_COMMIT_TO_SEND_S:
+            return False
+        first, last = (from_epoch_ms(stamp * 1000) for stamp in intent[1:])
+        its_own = {local_date(m, ZoneInfo(z)) for m in (first, last) for z in ("UTC", *zones)}
+        near = min(its_own) - ONE_DAY <= at[1] <= max(its_own) + ONE_DAY
+        return near and not min(its_own) <= at[1] <= max(its_own)
 
     # -- at quiet points --------------------------------------------------------------------------
 

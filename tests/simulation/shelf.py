@@ -84,14 +84,19 @@ class Shelf:
         free = by_person or in_window or self.pardoned
         if not free and not self.may_delete(row.value):
             raise WrongError(f"deleted without need: {row}")
-        # A window may take what no total has shown yet: at an exclusive place, a stated limit.
-        if row.foreign and not by_person and row.id in self.foreign_read_s:
+        # A window may take what no total can have shown yet: at an exclusive place, a stated limit.
+        if row.foreign and not by_person and self._has_shown(row):
             raise WrongError(f"deleted what somebody else wrote: {row}")
         row.gone_s = self._clock.true_s
         row.gone_visible_s = row.gone_s + self._lag()
         self._story.tell(f"gone {row.id}")
         if not row.foreign:
             self._live[row.value] -= 1
+
+    def _has_shown(self, row: Row) -> bool:
+        """Whether a reading has shown it, or would have by now."""
+        shown_s = row.applied_s + self._lag_s if self.many_copies else row.visible_s
+        return row.id in self.foreign_read_s or shown_s <= self._clock.true_s
 
     def _lag(self) -> float:
         """How long totals take to show a change; often the longest time, and often the same for

@@ -85,11 +85,11 @@ class Story:
         self.keep_lines = False
         self.bases_s: dict[tuple[int, int], float] = {}
         """True time of each base, by Connecteam id and reading; the latest, if one was undone."""
-        self.intents_s: dict[int, list[float]] = {}
-        """True times at which a request to a Connecteam id was about to be sent."""
+        self.first_intents: dict[int, tuple[float, int, int]] = {}
+        """The first request meant for a Connecteam id: true time, and its first and last stamp."""
 
-    def note_intent(self, connecteam_id: int) -> None:
-        self.intents_s.setdefault(connecteam_id, []).append(self._clock.true_s)
+    def note_intent(self, connecteam_id: int, first_s: int, last_s: int) -> None:
+        self.first_intents.setdefault(connecteam_id, (self._clock.true_s, first_s, last_s))
 
     def note_base(self, connecteam_id: int, reading: int) -> None:
         self.bases_s[connecteam_id, reading] = self._clock.true_s

@@ -6,14 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
+from tillbridge.days import utc_midnight_s
 from tillbridge.ledger.corrections import HELD_EVENT
 from tillbridge.ledger.schema import correction, event, part, sale
+from tillbridge.ledger.targets import ONE_DAY
 from tillbridge.states import OPEN_PART_STATES, PartState, SaleState
 
 ComparedRow = Row[*tuple[Any, ...]]
-
-_ANY_ZONE_S = 86_400
-"""No zone's midnight is further from UTC's."""
 
 _columns = select(
     sale.c.id,
@@ -92,16 +91,11 @@ def fingerprint(
     newest = select(func.max(part.c.id)).where(part.c.connecteam_id == connecteam_id)
     posted = select(func.count(), func.sum(sale.c.amount)).where(
         sale.c.connecteam_id == connecteam_id,
-        sale.c.created_at >= _midnight_s(first) - _ANY_ZONE_S,
-        sale.c.created_at < _midnight_s(last) + 86_400 + _ANY_ZONE_S,
+        sale.c.created_at >= utc_midnight_s(first - ONE_DAY),
+        sale.c.created_at < utc_midnight_s(last + 2 * ONE_DAY),
         or_(sale.c.state == SaleState.POSTED, sale.c.state == SaleState.HELD),
     )
     return (view.execute(newest).scalar_one(), *view.execute(posted).one())
-
-
-def _midnight_s(day: date) -> int:
-    """UTC's midnight at which a day begins."""
-    return (day - date(1970, 1, 1)).days * 86_400
 
 
 def has_doubt(view: Connection, connecteam_id: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, null, select, update
 
-from tillbridge.days import utc_date
+from tillbridge.days import utc_date, utc_midnight_s
 from tillbridge.ledger import events
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.schema import part, reading, sale, target
@@ -108,7 +108,7 @@ def owe(commit: Connection, connecteam_id: int, wrong: Totals) -> None:
     total = sum(wrong.values())
     set_values(commit, connecteam_id, acknowledged=row.acknowledged - total)
     for day in wrong:
-        noon_s = (day - date(1970, 1, 1)).days * 86_400 + 43_200
+        noon_s = utc_midnight_s(day) + 43_200
         touch(commit, connecteam_id, noon_s, noon_s)
 
 
