@@ -13,6 +13,7 @@ unanswered DELETE can act any more) -> cleared -> (sales wait and are posted lik
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from tillbridge.account import Account
@@ -43,6 +44,22 @@ WILL_PASS = (NOT_TODAY, NO_BASE, NOT_ALONE)
 
 Reread = Callable[[int, Period], bool]
 """Reads Lightspeed again for a Connecteam location and a period; whether it was read to the end."""
+
+
+class WrongWindow(Struct, frozen=True):
+    """A window whose content is not what was posted.
+
+    Attributes:
+        first_s, last_s: epoch seconds, both included.
+        reason: for the event.
+        surplus: what it is believed to hold, in the base and so in minor units, beyond what was
+            posted there; negative if it lacks something.
+    """
+
+    first_s: int
+    last_s: int
+    reason: str
+    surplus: int
 
 
 class Replacer:
@@ -88,7 +105,6 @@ class Replacer:
         *,
         deciding: tuple[int, ...] = (),
         by_person: bool = False,
-        surplus: int = 0,
     ) -> str | None:
         """Decide to replace the window that holds the stamps [first_s, last_s].
 
@@ -99,8 +115,6 @@ class Replacer:
             reason: for the event.
             deciding: the parts that it is about, if any; no request of theirs can act any more.
             by_person: a person asks for it, whatever `when_unclear` says.
-            surplus: what the window is believed to hold, in the base and so in minor units, beyond
-                what was posted there; negative if it lacks something.
 
         Returns:
             None if it will be replaced; else why that is not allowed.
@@ -112,18 +126,62 @@ class Replacer:
             first_s, last_s = removals.attempted_span(commit, key, first_s, last_s)
             refusal = self._refusal(commit, key, first_s, last_s, quota, deciding)
             if refusal is None:
-                removals.plan(
-                    commit, self._account.moment(), RemovalState.WANTED, Purpose.REPLACE,
-                    connecteam_id=key, part_id=min(deciding, default=None), start_s=first_s - 1,
-                    end_s=last_s + 1, total=surplus, reason=reason,
-                )  # fmt: skip
-        if refusal is None:
-            _log.warning(
-                "window_wanted", location=self._policies[key].name, reason=reason,
-                first=from_epoch_ms(first_s * 1000).isoformat(),
-                last=from_epoch_ms(last_s * 1000).isoformat(),
-            )  # fmt: skip
+                part_id = min(deciding, default=None)
+                self._write(commit, key, first_s, last_s, reason, part_id=part_id)
         return refusal
+
+    def want_days(
+        self, commit: Connection, key: int, days: Sequence[WrongWindow], quota: tuple[int, int]
+    ) -> str | None:
+        """Decide to replace several windows, for a repair that has just named what differs.
+
+        They may stand beside each other, and beside one that an old copy of the ledger had begun
+        with: nothing is posted before all of them are gone.
+
+        Args:
+            commit: where a window is refused, nothing of it may be kept.
+            key: Connecteam's id.
+            days: the windows.
+            quota: requests left today, and those of a whole day.
+
+        Returns:
+            None if all will be replaced; else why one of them may not be.
+        """
+        spans = [removals.attempted_span(commit, key, day.first_s, day.last_s) for day in days]
+        left_today, day_share = quota
+        if sum(_requests(commit, key, *span) for span in spans) > day_share:
+            return "it takes more requests than a day's quota has; repair fewer days at a time"
+        for span in spans:
+            left = left_today, day_share
+            refusal = self._refusal(commit, key, *span, left, (), beside_windows=True)
+            if refusal is not None:
+                return refusal
+            left_today -= _requests(commit, key, *span)
+        for day, span in zip(days, spans, strict=True):
+            self._write(commit, key, *span, day.reason, surplus=day.surplus)
+        return None
+
+    def _write(
+        self,
+        commit: Connection,
+        key: int,
+        first_s: int,
+        last_s: int,
+        reason: str,
+        *,
+        part_id: int | None = None,
+        surplus: int = 0,
+    ) -> None:
+        removals.plan(
+            commit, self._account.moment(), RemovalState.WANTED, Purpose.REPLACE,
+            connecteam_id=key, part_id=part_id, start_s=first_s - 1, end_s=last_s + 1,
+            total=surplus, reason=reason,
+        )  # fmt: skip
+        _log.warning(
+            "window_wanted", location=self._policies[key].name, reason=reason,
+            first=from_epoch_ms(first_s * 1000).isoformat(),
+            last=from_epoch_ms(last_s * 1000).isoformat(),
+        )  # fmt: skip
 
     def refusal(self, key: int, stamp_s: int) -> str | None:
         """Why a person may not have the window around a stamp replaced; None if it is allowed."""
@@ -140,13 +198,18 @@ class Replacer:
         last_s: int,
         quota: tuple[int, int],
         deciding: tuple[int, ...],
+        *,
+        beside_windows: bool = False,
     ) -> str | None:
         if not self._policies[key].exclusive:
             return "the location is not exclusive, and deleting could take others' sales"
         if last_s - first_s > LONGEST_S:
             return "the time to be replaced is longer than two weeks"
         doubtful = {part.id for part in parts.open_parts(commit, key)} - {*deciding}
-        if doubtful or removals.blocking(commit, key):
+        others = removals.blocking(commit, key)
+        if beside_windows:
+            others = [row for row in others if row.purpose != Purpose.REPLACE]
+        if doubtful or others:
             return NOT_ALONE  # one unfinished write per location; theirs may even act afterwards
         row = targets.get(commit, key)
         assert row is not None
@@ -158,8 +221,7 @@ class Replacer:
             return NO_BASE
         if any(day not in base[1] for day in days):
             return "those days lie outside the days that are being watched"
-        held = sales.count_between(commit, key, first_s, last_s)
-        needed = 3 + held // MAX_ROWS + 2
+        needed = _requests(commit, key, first_s, last_s)
         left_today, day_share = quota
         if needed > day_share:
             return "it takes more requests than a day's quota has"
@@ -172,7 +234,13 @@ class Replacer:
             Seconds until one of them can go on; None if none waits.
         """
         with self._ledger.view() as view:
-            rows = [r for r in removals.blocking(view) if r.purpose == Purpose.REPLACE]
+            # A newer ledger may have emptied the window since, and filled it again.
+            old = {row.connecteam_id for row in targets.every(view) if row.stop == "old_ledger"}
+            rows = [
+                row
+                for row in removals.blocking(view)
+                if row.purpose == Purpose.REPLACE and row.connecteam_id not in old
+            ]
         waits = [self._go_on(row, reread) for row in rows if row.connecteam_id in self._policies]
         return min((wait for wait in waits if wait is not None), default=None)
 
@@ -244,6 +312,11 @@ class Replacer:
             )
             return 300.0
         return 10.0
+
+
+def _requests(view: Connection, key: int, first_s: int, last_s: int) -> int:
+    """What a replacement costs: readings, the DELETE, and all rows once more."""
+    return 5 + sales.count_between(view, key, first_s, last_s) // MAX_ROWS
 
 
 def _days(first: date, last: date) -> list[date]:

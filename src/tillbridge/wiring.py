@@ -27,7 +27,7 @@ from tillbridge.configured import (
 from tillbridge.days import epoch_ms, local_date, start_of_day
 from tillbridge.delivery import Delivery
 from tillbridge.errors import CredentialsRefused, TryLater
-from tillbridge.ledger import alarmed, generation, locations, rulebook, targets
+from tillbridge.ledger import alarmed, generation, locations, removals, rulebook, targets
 from tillbridge.ledger.locations import Identity
 from tillbridge.ledger.store import Ledger
 from tillbridge.lock import PostingLock
@@ -218,6 +218,7 @@ class Bridge:
                     targets.stop(
                         commit, row.connecteam_id, "old_ledger", "the ledger is an old copy", now
                     )
+                    removals.begin_old_windows_anew(commit, row.connecteam_id, now)
         # First the ledger, then the file: were the file ahead after a crash between the two, the
         # ledger would look like an old copy.
         mark = Mark(max(mark.generation, known) + 1, newest, mark.wall_ms)

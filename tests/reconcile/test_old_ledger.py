@@ -1,7 +1,7 @@
 """A restored old ledger, with and without its high-water mark: brought up to date, never doubled."""
 
 import shutil
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from reconcile.world import World, world
 from tillbridge.reconcile.causes import CauseName
 
 
-def _back_up(here: World) -> Path:
+def back_up(here: World) -> Path:
     here.stop()
     copy = here.home.ledger.with_name("copy.db")
     shutil.copyfile(here.home.ledger, copy)
@@ -19,7 +19,7 @@ def _back_up(here: World) -> Path:
     return copy
 
 
-def _restore(here: World, copy: Path, *, with_mark: bool) -> None:
+def restore(here: World, copy: Path, *, with_mark: bool) -> None:
     here.stop()
     for end in ("-wal", "-shm"):
         here.home.ledger.with_name(f"ledger.db{end}").unlink(missing_ok=True)
@@ -30,14 +30,15 @@ def _restore(here: World, copy: Path, *, with_mark: bool) -> None:
     here.compare()
 
 
-def _trade(here: World, sales: int) -> None:
-    ago = datetime.now(UTC) - datetime.combine(here.day, time(14), UTC)
+def trade(here: World, sales: int, *, days_ago: int = 0) -> None:
+    day = here.day - timedelta(days=days_ago)
+    ago = datetime.now(UTC) - datetime.combine(day, time(14), UTC)
     for number in range(sales):
         here.sandbox.close_sale(0, ago=ago - number * (ago / 400))
-    here.compare()  # they came late: it is the whole day that brings them
+    here.compare(day)  # they came late: it is the whole day that brings them
 
 
-def _stops(here: World) -> list[Any]:
+def stops(here: World) -> list[Any]:
     return [row[0] for row in here.query("select stop from target where stop is not null")]
 
 
@@ -46,83 +47,83 @@ def test_what_an_old_ledger_forgot_is_taken_over_not_sent_again(
     tmp_path: Path, exclusive: bool, with_mark: bool
 ):
     with world(tmp_path, exclusive=exclusive) as here:
-        copy = _back_up(here)
-        _trade(here, 7)
+        copy = back_up(here)
+        trade(here, 7)
         here.run(2)
         here.assert_right()
-        _restore(here, copy, with_mark=with_mark)
+        restore(here, copy, with_mark=with_mark)
         here.run(2)
-        assert _stops(here) == ["old_ledger" if with_mark else "unexplained"]
+        assert stops(here) == ["old_ledger" if with_mark else "unexplained"]
         assert here.query("select count(*) from sale where state = 'waiting'") == [(7,)]
         assert [line["action"] for line in here.repair()] == ["adopt"]
-        assert _stops(here) == []
+        assert stops(here) == []
         here.assert_right()
         assert not here.figures().needs_look
-        _trade(here, 2)  # and from here on it goes as ever
+        trade(here, 2)  # and from here on it goes as ever
         here.run(2)
         here.assert_right()
 
 
 def test_an_old_ledger_is_repaired_only_by_a_persons_command(tmp_path: Path):
     with world(tmp_path) as here:
-        copy = _back_up(here)
-        _trade(here, 5)
+        copy = back_up(here)
+        trade(here, 5)
         here.run(2)
-        _restore(here, copy, with_mark=True)
+        restore(here, copy, with_mark=True)
         here.run(2)
         assert [line["action"] for line in here.repair(by_person=False)][-1:] != ["adopt"]
-        assert _stops(here) == ["old_ledger"]
+        assert stops(here) == ["old_ledger"]
         here.assert_right()
 
 
 def test_a_request_that_was_under_way_at_the_time_of_the_copy_is_not_sent_again(tmp_path: Path):
     with world(tmp_path) as here:
-        _trade(here, 4)
+        trade(here, 4)
         here.sandbox.fail_next("post", "lost-after")
         here.run()  # its answer is lost, and the copy knows only of a doubt
         assert here.query("select count(*) from sale where state = 'in_doubt'") == [(4,)]
-        copy = _back_up(here)
+        copy = back_up(here)
         here.run(3)
         here.assert_right()
-        _trade(here, 3)
+        trade(here, 3)
         here.run(2)
-        _restore(here, copy, with_mark=True)
+        restore(here, copy, with_mark=True)
         here.run(2)
         here.repair()
         here.assert_right()
-        assert _stops(here) == []
+        assert stops(here) == []
 
 
 def test_what_was_amended_after_the_copy_is_not_posted_a_second_time(tmp_path: Path):
     with world(tmp_path) as here:
-        copy = _back_up(here)
+        copy = back_up(here)
         (reference,) = here.query("select reference from sale where amount > 500")[5]
         here.sandbox.amend_sale(0, reference)
         here.compare()
         here.run(2)
         here.assert_right()
-        _restore(here, copy, with_mark=True)
+        restore(here, copy, with_mark=True)
         here.compare()
         here.run(2)
         here.assert_right()
         here.repair()
         here.assert_right()
-        assert _stops(here) == []
+        assert stops(here) == []
 
 
 def test_where_the_totals_do_not_tell_the_stop_stays(tmp_path: Path):
     with world(tmp_path) as here:
-        copy = _back_up(here)
-        _trade(here, 6)
+        copy = back_up(here)
+        trade(here, 6)
         here.run(2)
         here.foreign("77777.77", here.with_amount()[1])
-        _restore(here, copy, with_mark=True)
+        restore(here, copy, with_mark=True)
         here.run(2)
         held = len(here.rows())
         assert here.causes().keys() & {CauseName.UNEXPLAINED, CauseName.DOUBLED}
         assert [line["action"] for line in here.repair()] == ["leave"]
         here.run(2)
-        assert _stops(here) == ["old_ledger"]
+        assert stops(here) == ["old_ledger"]
         assert len(here.rows()) == held
 
 
@@ -130,15 +131,15 @@ def test_where_a_day_may_be_emptied_an_old_ledger_is_right_even_if_totals_do_not
     tmp_path: Path,
 ):
     with world(tmp_path, when_unclear="replace") as here:
-        copy = _back_up(here)
-        _trade(here, 6)
+        copy = back_up(here)
+        trade(here, 6)
         here.run(2)
         key = next(key for key, row in here.rows()[-4:] if row.amount > 0)
         here.sandbox.delete_at_connecteam(key)
-        _restore(here, copy, with_mark=True)
+        restore(here, copy, with_mark=True)
         here.run(2)
-        assert _stops(here) == ["old_ledger"]
+        assert stops(here) == ["old_ledger"]
         assert "replace_window" in [line["action"] for line in here.repair()]
         here.run(2)
         here.assert_right()
-        assert _stops(here) == []
+        assert stops(here) == []

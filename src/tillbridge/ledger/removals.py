@@ -163,6 +163,15 @@ def begin_anew(commit: Connection, row: RemovalRow, now: Moment) -> None:
         commit.execute(update(removal).where(removal.c.id == row.id).values(**values))
 
 
+def begin_old_windows_anew(commit: Connection, connecteam_id: int, now: Moment) -> None:
+    """In an old copy of the ledger: the ledger that is lost may have emptied these windows and
+    filled them again, so an answer of that time says nothing about what they hold now.
+    """
+    for row in blocking(commit, connecteam_id):
+        if row.purpose == Purpose.REPLACE:
+            set_state(commit, row, RemovalState.WANTED, now, acknowledged=False)
+
+
 def note_attempt(commit: Connection, row: RemovalRow) -> Found:
     """A delete by id is about to be sent: what a 404 to it will mean.
 

@@ -4,7 +4,7 @@ Each is written down before it is sent, and is exact after a crash: what was pla
 itself, and the next round reads the totals anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
@@ -22,7 +22,15 @@ from tillbridge.reconcile.plan import (
     Step,
     TakeOut,
 )
-from tillbridge.replace import Replacer
+from tillbridge.replace import Replacer, WrongWindow
+
+
+class NotAllowed(Exception):
+    """A day may not be emptied; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Deeds:
@@ -32,7 +40,7 @@ class Deeds:
         ledger: keeps every intent.
         account: tells the time.
         corrector: sends deletes by id.
-        replacer: empties windows.
+        replacer: decides about windows.
     """
 
     def __init__(
@@ -50,23 +58,52 @@ class Deeds:
                 return self._take_out(repair_id, step, should_stop)
             case DropCopies():
                 return self._drop_copies(repair_id, key, step)
-            case ReplaceDay():
-                self._replace(repair_id, key, step)
-            case Adopt() | PutBack():
-                with self._ledger.commit() as commit:
-                    self.move(commit, step)
+            case Adopt() | PutBack() | ReplaceDay():
+                pass  # `write` did it, in the commit with which the round began
             case Leave():
                 raise AssertionError("what is left needs no deed")
         return True
 
-    def move(self, commit: Connection, step: Step) -> None:
-        """The steps that only move sales in the ledger."""
+    def quota(self) -> tuple[int, int]:
+        """Requests left today, and those of a whole day; see `write`."""
+        return self._account.left_today(), self._account.day_share()
+
+    def write(
+        self,
+        commit: Connection,
+        repair_id: int,
+        key: int,
+        steps: Sequence[Step],
+        quota: tuple[int, int],
+    ) -> None:
+        """The steps that are done, or decided, in the ledger alone.
+
+        In the commit that lets posting go on: between the two, sales would be sent that are there
+        already, or on a day that is about to be emptied.
+
+        Raises:
+            NotAllowed: a day may not be emptied; nothing of the commit may be kept.
+        """
         now = self._account.moment()
-        if isinstance(step, Adopt):
-            repairs.adopt(commit, step.sale_ids, now)
-            repairs.adopt_amended(commit, step.amended, now)
-        elif isinstance(step, PutBack):
-            repairs.put_back(commit, step.sale_ids, now)
+        windows = [step for step in steps if isinstance(step, ReplaceDay)]
+        for step in steps:
+            if isinstance(step, Adopt):
+                repairs.adopt(commit, step.sale_ids, now)
+                repairs.adopt_amended(commit, step.amended, now)
+            elif isinstance(step, PutBack):
+                repairs.put_back(commit, step.sale_ids, now)
+        days = [step.day.isoformat() for step in windows]
+        if days:
+            repairs.note_tried(commit, repair_id, "days", days)
+        wrong = [
+            WrongWindow(
+                step.first_s, step.last_s, f"{step.day} is not what was posted", step.surplus
+            )
+            for step in windows
+        ]
+        refusal = self._replacer.want_days(commit, key, wrong, quota)
+        if refusal is not None:
+            raise NotAllowed(refusal)
 
     def _take_out(self, repair_id: int, step: TakeOut, should_stop: Callable[[], bool]) -> bool:
         """Delete by id, one after another, until what was missing is found.
@@ -109,11 +146,3 @@ class Deeds:
         self._corrector.finish_planned([])
         with self._ledger.view() as view:
             return not removals.blocking(view, key)
-
-    def _replace(self, repair_id: int, key: int, step: ReplaceDay) -> None:
-        with self._ledger.commit() as commit:
-            repairs.note_tried(commit, repair_id, "days", [step.day.isoformat()])
-        self._replacer.want(
-            key, step.first_s, step.last_s,
-            f"{step.day} is not what was posted", surplus=step.surplus,
-        )  # fmt: skip

@@ -14,20 +14,23 @@ from typing import Any
 
 from tillbridge.account import Account
 from tillbridge.ledger import comparing, removals, repairs, targets
+from tillbridge.ledger.removals import Purpose
 from tillbridge.ledger.repairs import RepairRow
 from tillbridge.ledger.store import Ledger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
 from tillbridge.readings import Reading, Readings, Span, quiet_of
-from tillbridge.reconcile.deeds import Deeds
+from tillbridge.reconcile.deeds import Deeds, NotAllowed
 from tillbridge.reconcile.ending import Ender, take_as_base
 from tillbridge.reconcile.lines import line_of
-from tillbridge.reconcile.plan import Adopt, Leave, Step, plan
+from tillbridge.reconcile.plan import Adopt, Leave, ReplaceDay, Step, plan
 from tillbridge.reconcile.remainder import CalendarDay
 from tillbridge.reconcile.rounds import LEAVES, Looker, Round, zone_is_doubtful
+from tillbridge.replace import NOT_TODAY, WILL_PASS
 
 MOST_ROUNDS = 8
 _AGAIN_S = 60.0
 _BUSY_S = 10.0
+_MORE_QUOTA_S = 3600.0
 
 _NO_PROOF = "totals there do not show what was posted, so that they prove nothing"
 _WRONG_ZONE = (
@@ -126,13 +129,15 @@ class Repairer:
             busy = removals.blocking(view, key)
             doubtful = comparing.has_doubt(view, key)
         assert target is not None
-        if busy or (doubtful and target.stop != "old_ledger"):
+        if target.stop == "old_ledger":  # then neither its doubts nor its windows go on
+            busy, doubtful = [row for row in busy if row.purpose != Purpose.REPLACE], False
+        if busy or doubtful:
             return _BUSY_S
         patience = self._doubts.patience(target.lag_worst_s, target.lag_count)
         mature_s = quiet_of(target, now).mature_in(patience)
         later_s = self._look_at_boot_s.get(key, 0.0) - now.boot_s
         if self._account.left_today() < LEAVES:
-            return 3600.0
+            return _MORE_QUOTA_S
         return max(mature_s, later_s, 0.0)
 
     # -- a round --------------------------------------------------------------------------------
@@ -146,27 +151,46 @@ class Repairer:
             return self._end(case, [Leave(min(case.days), 0, _NO_PROOF)])
         if zone_is_doubtful(case):
             return self._end(case, [Leave(min(case.days), 0, _WRONG_ZONE)])
-        steps = plan(case.days, case.permit)
+        return self._carry_out(case, plan(case.days, case.permit), should_stop)
+
+    def _carry_out(
+        self, case: Round, steps: Sequence[Step], should_stop: Callable[[], bool]
+    ) -> float:
         left = [step for step in steps if isinstance(step, Leave)]
         doing = [step for step in steps if not isinstance(step, Leave)]
-        if case.target.stop == "old_ledger" and left:
+        stays = case.target.stop == "old_ledger" and bool(left)
+        if stays:
             # Of what is not clear nothing may be sent; the rest can be taken over all the same.
             doing = [step for step in doing if isinstance(step, Adopt)]
-        if row.rounds >= MOST_ROUNDS:
+        if case.row.rounds >= MOST_ROUNDS:
             again = [Leave(step.day, 0, "it differs again after each repair") for step in doing]
             return self._end(case, left + again)
         if not doing:
             return self._end(case, left)
-        with self._ledger.commit() as commit:
-            repairs.note_round(
-                commit, row, [line_of(step, case.days, case.policy) for step in doing]
-            )
-            if case.target.stop == "old_ledger" and left:
-                for step in doing:
-                    self._deeds.move(commit, step)
-                return 0.0
-            take_as_base(commit, case)
-        return self._act(case, doing, should_stop)
+        refusal = self._begin(case, doing, stays=stays)
+        if refusal in WILL_PASS:
+            return _MORE_QUOTA_S if refusal == NOT_TODAY else _AGAIN_S
+        if refusal is not None:
+            return self._carry_out(case, _without_windows(steps, refusal), should_stop)
+        return 0.0 if stays else self._act(case, doing, should_stop)
+
+    def _begin(self, case: Round, doing: Sequence[Step], *, stays: bool) -> str | None:
+        """Write the round down; posting goes on with this commit, unless the stop stays.
+
+        Returns:
+            Why a day may not be emptied, and then nothing was written.
+        """
+        lines = [line_of(step, case.days, case.policy) for step in doing]
+        quota = self._deeds.quota()
+        try:
+            with self._ledger.commit() as commit:
+                repairs.note_round(commit, case.row, lines)
+                if not stays:
+                    take_as_base(commit, case)
+                self._deeds.write(commit, case.row.id, case.policy.connecteam_id, doing, quota)
+        except NotAllowed as refused:
+            return refused.reason
+        return None
 
     def _act(self, case: Round, steps: Sequence[Step], should_stop: Callable[[], bool]) -> float:
         self._ender.resume(case)
@@ -176,3 +200,12 @@ class Repairer:
             if not self._deeds.do(case.row.id, case.policy.connecteam_id, step, should_stop):
                 break  # it goes on by itself; what is left is planned anew
         return 0.001
+
+
+def _without_windows(steps: Sequence[Step], refusal: str) -> list[Step]:
+    return [
+        Leave(step.day, step.surplus, f"the day may not be emptied: {refusal}")
+        if isinstance(step, ReplaceDay)
+        else step
+        for step in steps
+    ]
