@@ -29,12 +29,17 @@ from tillbridge.ledger.store import Ledger
 from tillbridge.ledger.targets import ONE_DAY
 from tillbridge.log import get_logger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
+from tillbridge.states import PartState
 from tillbridge.windows import Period
 
 _log = get_logger("tillbridge.replace")
 
 LONGEST_S = 15 * 86_400
 """A longer window is not replaced: it would take out weeks of sales for one request."""
+
+FRESH_S = 900.0
+"""How old the reading may be on which a window was decided. Beyond, before the first DELETE, the
+totals are looked at again: after an outage somebody may have written there meanwhile."""
 
 NOT_TODAY = "today's quota does not cover it"
 NO_BASE = "its totals have yet to be looked at"
@@ -252,8 +257,25 @@ class Replacer:
             )
             if not reread(row.connecteam_id, period):
                 return 60.0
+        if row.unanswered_boot_s is None and not row.acknowledged and self._forget_if_stale(row):
+            return 0.0
+        if row.state == RemovalState.WANTED:
             row = self._planned(row)
         return self._delete(row)
+
+    def _forget_if_stale(self, row: RemovalRow) -> bool:
+        """A window for doubts that was decided too long ago: they are to be decided anew."""
+        now = self._account.moment()
+        if row.boot_id == now.boot_id and now.boot_s - row.started_boot_s <= FRESH_S:
+            return False
+        with self._ledger.commit() as commit:
+            if row.part_id is None or parts.get(commit, row.part_id).state != PartState.DOUBT:
+                return False  # a person's word, or a repair's: nothing would decide it again
+            removals.set_state(
+                commit, row, RemovalState.DONE, now, reason=f"{row.reason}; too long ago"
+            )
+        _log.info("window_forgotten", location=self._policies[row.connecteam_id].name)
+        return True
 
     def _planned(self, row: RemovalRow) -> RemovalRow:
         """Lightspeed was read; what it brought may have widened the window's surroundings."""

@@ -6,8 +6,9 @@ from simulation.accidents import Accidents
 from simulation.harness import run_seed
 from simulation.themes import seeds_of
 from tillbridge.account import Account
-from tillbridge.ledger import parts, targets
-from tillbridge.replace import NOT_TODAY, Replacer
+from tillbridge.ledger import parts, removals, targets
+from tillbridge.ledger.removals import Purpose
+from tillbridge.replace import FRESH_S, NOT_TODAY, Replacer
 
 
 def test_what_only_waits_for_quota_is_not_held(monkeypatch):
@@ -20,8 +21,8 @@ def test_what_only_waits_for_quota_is_not_held(monkeypatch):
     def little_left(account):
         return 2 if account._clock.true_s < 16_000 else left_today(account)
 
-    def noted(replacer, *args):
-        answers.append(refusal(replacer, *args))
+    def noted(replacer, *args, **named):
+        answers.append(refusal(replacer, *args, **named))
         return answers[-1]
 
     monkeypatch.setattr(Account, "left_today", little_left)
@@ -55,3 +56,37 @@ def test_a_doubt_whose_base_is_gone_is_held_and_keeps_no_other_location_back(mon
     assert result.failure is None
     assert taken
     assert result.reached["held: totals were changed by hand"] > 0
+
+
+def test_a_window_that_had_to_wait_is_decided_by_the_totals_of_now(monkeypatch):
+    """Between the decision and the first DELETE the machine was off, and somebody wrote there."""
+    happen, step = Accidents.happen, Replacer.step
+    written_s = []
+
+    def write_into_it(accidents):
+        sim = accidents._sim
+        if sim.process is not None and not written_s:
+            with sim.process.ledger.view() as view:
+                wanted = [r for r in removals.blocking(view) if r.purpose == Purpose.REPLACE]
+            for row in wanted:
+                written_s.append(sim.clock.true_s)
+                sim.checker.planted.add(row.connecteam_id)
+                money = sim.plan.targets[0].currency
+                accidents._foreign(row.connecteam_id, money, sim.clock.true_s, row.start_s + 1)
+                sim.clock.advance(sim.plan.lag_s + FRESH_S)
+        happen(accidents)
+
+    def not_yet(replacer, reread):
+        return step(replacer, reread) if written_s else 60.0
+
+    monkeypatch.setattr(Accidents, "happen", write_into_it)
+    monkeypatch.setattr(Replacer, "step", not_yet)
+    met = 0
+    for seed in seeds_of("windows", 4):
+        written_s.clear()
+        result = run_seed(seed)
+        assert result.failure is None
+        if written_s:
+            assert result.reached["event part_held"] > 0
+            met += 1
+    assert met > 1

@@ -156,6 +156,8 @@ def note_acknowledged(
 
 def begin_anew(commit: Connection, row: RemovalRow, now: Moment) -> None:
     """After a reboot: what was being waited for is waited for from now on."""
+    if row.transaction_id is None and row.unanswered_boot_s is None:
+        return  # a window for which nothing was sent: when it was decided is not known any more
     if row.boot_id != now.boot_id:
         values: dict[str, Any] = {"boot_id": now.boot_id, "started_boot_s": now.boot_s}
         if row.unanswered_boot_s is not None:
