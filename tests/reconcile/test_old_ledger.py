@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconcile.world import World, world
+from tillbridge.by_hand import Word
 from tillbridge.reconcile.causes import CauseName
 
 
@@ -143,3 +144,26 @@ def test_where_a_day_may_be_emptied_an_old_ledger_is_right_even_if_totals_do_not
         here.run(2)
         here.assert_right()
         assert stops(here) == []
+
+
+def test_what_was_taken_over_and_is_amended_later_is_held_for_a_person(tmp_path: Path):
+    with world(tmp_path) as here:
+        copy = back_up(here)
+        trade(here, 4)
+        here.run(2)
+        restore(here, copy, with_mark=True)
+        here.run(2)
+        assert [line["action"] for line in here.repair()] == ["adopt"]
+        (reference,) = here.query("select reference from sale where transaction_id is null")[0]
+        here.sandbox.amend_sale(0, reference)
+        here.compare()
+        here.run(3)
+        (part,) = here.query("select id, batch_id from part where state = 'held'")
+        assert here.query("select reason from batch where id = :i", i=part.batch_id) == [
+            ("sent by a ledger that is lost",)
+        ]
+        assert f"held:{part.id}" in str(here.bridge.alarms.raised)
+        before = here.rows()
+        here.bridge.by_hand.settle(part.id, Word.LANDED, "it is there as it was")
+        here.run(2)
+        assert here.rows() == before

@@ -65,6 +65,8 @@ def asked_for(view: Connection, connecteam_id: int, limit: int) -> Sequence[Corr
 
 def span_asked_for(view: Connection, row: CorrectionRow) -> tuple[int, int]:
     """First and last stamp of the sales of one part that a person asked for and that have no id."""
+    if row.part_id is None:
+        return row.created_at, row.created_at
     query = (
         select(func.min(sale.c.created_at), func.max(sale.c.created_at))
         .join(correction, correction.c.sale_id == sale.c.id)
@@ -237,10 +239,13 @@ def hold(commit: Connection, row: CorrectionRow, reason: str, now: Moment) -> in
     Returns:
         The id of the held part that now stands for this sale alone.
     """
-    old = parts.get(commit, row.part_id)
+    if row.part_id is not None:
+        batch_id = parts.get(commit, row.part_id).batch_id
+    else:  # taken over from what totals showed, or by a person's word
+        batch_id = parts.add_forgotten_batch(commit, now)
     key = commit.execute(
         insert(part).values(
-            batch_id=old.batch_id, connecteam_id=row.connecteam_id, state=PartState.HELD,
+            batch_id=batch_id, connecteam_id=row.connecteam_id, state=PartState.HELD,
             row_count=1, total=row.amount, currency=row.currency, first_created=row.created_at,
             last_created=row.created_at, sale_ids=[row.id], boot_id=now.boot_id,
             started_boot_s=now.boot_s, ended_boot_s=now.boot_s, reason=reason,

@@ -147,6 +147,13 @@ def begin(commit: Connection, batch: Batch, now: Moment, *, alone: AbstractSet[i
     return Started(batch_id, tuple(part_ids))
 
 
+def add_forgotten_batch(commit: Connection, now: Moment) -> int:
+    """A request of which only the sale is known: a ledger that is lost had sent it."""
+    batch_id = _ADD_BATCH.add(commit, 1, now.wall_ms)
+    end_batch(commit, batch_id, now, None, "sent by a ledger that is lost")
+    return batch_id
+
+
 def _begin_part(commit: Connection, batch_id: int, piece: Part, now: Moment) -> int:
     sale_ids = [row.sale_id for row in piece.rows]
     total, ids = piece.total, listed(sale_ids)
