@@ -5,7 +5,7 @@ A module of its own because a backfill has no use for any of them: `wiring` load
 first asked for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 
 from msgspec import Struct
@@ -49,6 +49,7 @@ class Basics(Struct, frozen=True):
     alarms: Alarms
     executor: Executor
     max_in_flight: int
+    last_request_ms: Callable[[], int | None]
 
 
 class Fitted(Struct, frozen=True):
@@ -73,6 +74,7 @@ def fit(basics: Basics, places: Sequence[tuple[Source, Bounds]], night: NightPla
     means = Means(
         ledger, account, basics.readings, basics.lightspeed, basics.clock, alarms,
         basics.executor, basics.max_in_flight, corrector, replacer, basics.bases,
+        basics.last_request_ms,
     )  # fmt: skip
     keeping = assemble(means, policies, [Place(*place) for place in places], doubts, night)
     learner = Learner(ledger, account, basics.readings, policies)

@@ -141,6 +141,7 @@ class Bridge:
             self.ledger, self.account, self._readings, self._bases, self.replacer, self.settler,
             self._recorder, self.delivery, self.pages, self.policies, self._doubts, self.clock,
             self.alarms, self._executor, self.config.lightspeed.max_concurrency,
+            lambda: self.watermark.read().wall_ms or None,
         )  # fmt: skip
         places = [place for place in self.config.locations if place.enabled]
         return fit(

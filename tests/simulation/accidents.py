@@ -138,13 +138,20 @@ class Accidents:
         if sim.process is None:
             return
         stops = self._stops()
-        if self._newest is not None and stops:
-            self._put_newest_back()
+        if self._newest is not None and stops and not self._plan.repairs:
+            self.put_newest_back()
             return
-        if "old_ledger" in stops.values():
+        if "old_ledger" in stops.values() and self._newest is None:
             # The generation was raised by the old copy too, so only a person can tell.
             sim.process.bridge.by_hand.end_stop("old_ledger", Word.NOT_LANDED, "the newest", None)
             sim.story.reach("a person says that the ledger is the newest")
+        if not self._plan.repairs:  # then `hands` sees to the rest
+            self._end_stops(stops)
+
+    def _end_stops(self, stops: dict[int, str]) -> None:
+        """Late copies, and what strangers wrote at an exclusive place: deleted by hand."""
+        sim = self._sim
+        assert sim.process is not None
         if "applied_late" in stops.values() or sim.shelf.pardoned:
             self._delete_second_copies()
         if not sim.checker.old_in_place:
@@ -236,7 +243,7 @@ class Accidents:
             self._sim.story.reach("an old ledger that totals cannot show")
             self._sim.shelf.pardoned += len(changed)
 
-    def _put_newest_back(self) -> None:
+    def put_newest_back(self) -> None:
         assert self._newest is not None
         self._sim.end_process()
         _put_ledger(self._newest, self._sim.path)

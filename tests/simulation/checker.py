@@ -44,6 +44,8 @@ class Checker:
     """An old ledger was in place at some time."""
     old_in_place: bool = False
     """One is in place now, so that the ledger cannot know all that was posted."""
+    damaged: bool = False
+    """People deleted or doubled rows that are ours, and no repair has ended since."""
     was_touched: bool = False
     """A person deleted rows at Connecteam, which may have happened during a doubt."""
     _cursors: dict[int, tuple[int | None, float]] = field(default_factory=dict)
@@ -156,7 +158,7 @@ class Checker:
 
     def check_rows(self, view: Connection) -> None:
         """Where nothing is open: the rows are those of the posted sales, and what is held."""
-        if self.connecteam.shelf.pardoned or self.old_in_place:
+        if self.connecteam.shelf.pardoned or self.old_in_place or self.damaged:
             return
         kept = self.kept(view)
         for target in self.plan.targets:
@@ -236,11 +238,28 @@ class Checker:
 
     def applied(self, row: Any) -> list[Any]:
         request = self.connecteam.requests.get(row.batch_id)
+        if self.restored and self.was_amended(row):
+            return self._forgotten(row)
         if request is None:
             return []
         return [
             request.applied[place] for place in _places(request, row) if place in request.applied
         ]
+
+    def _forgotten(self, row: Any) -> list[Any]:
+        """The row of a held sale that another ledger had sent, under a number that this one gave
+        again: found by its look.
+        """
+        looks = [(row.connecteam_id, row.first_created, row.total)] * len(row.sale_ids)
+        shelf = self.connecteam.shelf
+        found = [
+            one
+            for one in shelf.rows.values()
+            if one.live
+            and not one.foreign
+            and (one.value.location_id, one.value.created_at, one.value.amount) in looks
+        ]
+        return found[: len(looks)]
 
     def judge_holds(self, view: Connection) -> list[Any]:
         """Agree that what was newly held could not be decided; returns all that is held."""

@@ -13,6 +13,7 @@ from simulation import branches
 from simulation.accidents import Accidents
 from simulation.checker import Checker
 from simulation.connecteam import FakeConnecteam
+from simulation.hands import Hands
 from simulation.lightspeed import FakeLightspeed
 from simulation.manners import Manners
 from simulation.plan import LAG_S, WAIT_S, Plan
@@ -100,6 +101,8 @@ class Simulation:
         self._deleted_s: dict[int, float] = {}
         self._checked_s = 0.0
         self.accidents = Accidents(self)
+        self.hands = Hands(self)
+        self.shelf.repairs = plan.repairs > 0
 
     # -- the whole --------------------------------------------------------------------------------
 
@@ -125,6 +128,7 @@ class Simulation:
         self.accidents.plant()
         while self.clock.true_s < plan.until_s:
             self.accidents.happen()
+            self.hands.happen()
             pause_s = self.one_pass()
             # Now and then somebody runs it again at once, or the machine goes down at once.
             soon = self.rng.random() < 0.25
@@ -151,7 +155,7 @@ class Simulation:
         while problem is not None:
             wait_s = self.one_pass()
             self.accidents.clean_up()
-            problem = self.unfinished()
+            problem = self.hands.clean_up() or self.unfinished()
             if self.clock.true_s < self.accidents.acted_s + LAG_S + 2 * LOOK_AGAIN_S:
                 problem = problem or "what a person did is yet to be seen"
             if self.clock.true_s > limit_s:

@@ -36,6 +36,9 @@ class Plan:
         foreign_is_plain: others' amounts are of ordinary size, and sometimes negative.
         planted_among: what is planted at an exclusive place lies on the days of its sales.
         delete_faults: rate of the faults of deletes; that of the others if None.
+        damage: people delete or double rows that are ours.
+        repairs: they ask for a repair; then an old ledger is repaired, too, instead of the newest
+            put back.
         theme: the situation that the world is made for; see `themes`.
     """
 
@@ -78,6 +81,8 @@ class Plan:
     delete_faults: float | None = None
     post_kinds: tuple[str, ...] = POST_FAULTS
     delete_kinds: tuple[str, ...] = DELETE_FAULTS
+    damage: float = 0.0
+    repairs: float = 0.0
     theme: str = ""
 
     @property

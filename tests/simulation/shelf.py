@@ -61,6 +61,9 @@ class Shelf:
         self.many_copies = False
         self.foreign_read_s: dict[str, float] = {}
         """When a reading first showed a foreign row."""
+        self._copied: Counter[Value] = Counter()
+        self.repairs = False
+        """Repairs may delete, by its id, what they then post again."""
         self.pardoned = 0
         """Rows that the world itself planted, by acting later than it may."""
 
@@ -75,13 +78,19 @@ class Shelf:
         self._live[value] += 1
         if too_late:
             self.pardoned += 1
-        if self._live[value] > self.most(value) and not self.pardoned:
+        most = self.most(value) + self._copied[value]
+        if self._live[value] > most and not self.pardoned:
             raise WrongError(f"doubled: {value} is there {self._live[value]} times")
         return row
 
+    def copy(self, value: Value) -> None:
+        """A person writes a row that looks like one of ours."""
+        self._copied[value] += 1
+        self.add(value)
+
     def remove(self, row: Row, *, by_person: bool = False, in_window: bool = False) -> None:
         """A row goes: by its id, as part of a window, or because a person deletes it."""
-        free = by_person or in_window or self.pardoned
+        free = by_person or in_window or self.pardoned or self.repairs
         if not free and not self.may_delete(row.value):
             raise WrongError(f"deleted without need: {row}")
         # A window may take what no total can have shown yet: at an exclusive place, a stated limit.

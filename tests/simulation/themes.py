@@ -271,6 +271,19 @@ def _latecomers(plan: Plan, rng: Random) -> None:
     _each_trade(plan, sales=10, until_s=plan.until_s)
 
 
+def _repairs(plan: Plan, rng: Random) -> None:
+    """People delete and double rows that are ours, and ask for repairs; some of an old ledger."""
+    _places(plan, rng, 1, exclusive=True, replace=rng.random() < 0.6)
+    plan.damage, plan.repairs = rng.choice((0.0, 0.1, 0.2)), rng.choice((0.05, 0.3))
+    plan.restore = not plan.damage or rng.random() < 0.3
+    plan.post_faults = rng.choice((0.0, 0.2))
+    plan.delete_faults = rng.choice((0.0, 0.4))
+    plan.crashes = rng.choice((0.0, 0.01))
+    plan.connecteam_zone = ZoneInfo(rng.choice(("UTC", "Europe/London")))
+    plan.lag_s = rng.choice((0.0, 30.0, LAG_S - 1))
+    _each_trade(plan, zeros=0.0, amended=rng.choice((0.0, 0.1)))
+
+
 THEMES: dict[str, _Maker] = {
     "windows": _windows,
     "late deletes": _late_deletes,
@@ -288,5 +301,6 @@ THEMES: dict[str, _Maker] = {
     "intruders": _intruders,
     "retold": _retold,
     "latecomers": _latecomers,
+    "repairs": _repairs,
 }
 """New ones at the end: a seed names its theme by its place."""

@@ -1,6 +1,6 @@
 """Puts the parts of the comparison together; decides nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -39,6 +39,7 @@ class Means:
     corrector: Corrector
     replacer: Replacer
     bases: Bases
+    last_request_ms: Callable[[], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,15 @@ def assemble(
             means.readings,
             policies,
             doubts,
-            Looker(means.ledger, means.account, means.readings, totals, policies, feeding),
+            Looker(
+                means.ledger,
+                means.account,
+                means.readings,
+                totals,
+                policies,
+                feeding,
+                means.last_request_ms,
+            ),
             Deeds(means.ledger, means.account, means.corrector, means.replacer),
             Ender(means.ledger, means.alarms, means.bases.look_now),
         ),

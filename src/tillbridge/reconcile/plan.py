@@ -120,6 +120,7 @@ class Permit:
         tried_parts: attempts whose copies could not be told.
         tried_days: emptied before.
         most_deletes: requests that may be spent.
+        last_request_ms: when the last request was sent from this machine; None if not known.
     """
 
     exclusive: bool
@@ -131,6 +132,7 @@ class Permit:
     tried_parts: frozenset[int] = frozenset()
     tried_days: frozenset[date] = frozenset()
     most_deletes: int = 200
+    last_request_ms: int | None = None
 
 
 def plan(days: Mapping[date, CalendarDay], permit: Permit) -> list[Step]:
@@ -162,10 +164,13 @@ def _step(day: date, calendar: CalendarDay, permit: Permit) -> Step:
     """
     if permit.stop in NEVER or (permit.stop == "old_ledger" and not permit.by_person):
         return Leave(day, rest_of(calendar, exclusive=permit.exclusive), _STOPPED)
-    step = _free_step(day, calendar, permit)
-    if permit.stop == "old_ledger" and not isinstance(step, Adopt | ReplaceDay | Leave):
-        return Leave(day, rest_of(calendar, exclusive=permit.exclusive), _OLD)
-    return step
+    if permit.stop != "old_ledger":
+        return _free_step(day, calendar, permit)
+    return (
+        _adopt(day, calendar, permit)
+        or _replace_day(day, calendar, permit)
+        or Leave(day, rest_of(calendar, exclusive=permit.exclusive), _OLD)
+    )
 
 
 def _free_step(day: date, calendar: CalendarDay, permit: Permit) -> Step:
@@ -187,7 +192,7 @@ def _free_step(day: date, calendar: CalendarDay, permit: Permit) -> Step:
 def _adopt(day: date, calendar: CalendarDay, permit: Permit) -> Adopt | None:
     if not permit.by_person or permit.stop not in ADOPTS:
         return None
-    rows = forgotten(calendar)
+    rows = forgotten(calendar, permit.last_request_ms)
     if rows is not None:
         return Adopt(day, _ids(rows), (), calendar.surprise)
     changed = sum(row.change for row in calendar.amended)
@@ -196,7 +201,13 @@ def _adopt(day: date, calendar: CalendarDay, permit: Permit) -> Adopt | None:
     if amended and calendar.surprise == changed:
         return Adopt(day, (), amended, changed)
     if amended and calendar.surprise == changed + waiting:
-        return Adopt(day, _ids(calendar.unsent), amended, changed + waiting)
+        last_ms = permit.last_request_ms
+        sent = [
+            row
+            for row in calendar.unsent
+            if row.amount or last_ms is None or row.closed_ms <= last_ms
+        ]
+        return Adopt(day, _ids(sent), amended, changed + waiting)
     return None
 
 
@@ -227,30 +238,46 @@ def _at_exclusive(day: date, calendar: CalendarDay, permit: Permit) -> Step:
     known = [r for r in copies if r.has_id and r.sale_id not in permit.tried_copies]
     if known and len(alike) == 1:
         return DropCopies(day, (known[0].sale_id,), None)
-    may_replace = permit.may_replace and day not in permit.tried_days and bool(calendar.posted)
+    replaced = _replace_day(day, calendar, permit)
     # Missing gains make the total too small, missing losses too large.
     against = [row for row in calendar.posted if row.amount * rest < 0]
     enough = abs(sum(row.amount for row in against)) >= abs(rest)
     suspects = _untried(against, permit) if enough else []
-    if rest < 0 and suspects and not (may_replace and len(suspects) > CHEAPER_TO_REPLACE):
+    if rest < 0 and suspects and not (replaced and len(suspects) > CHEAPER_TO_REPLACE):
         return TakeOut(day, tuple(row.sale_id for row in suspects), -rest)
     nameless = [row for row in against if not row.has_id]
     if nameless and not suspects and sum(row.amount for row in nameless) == -rest:
         return PutBack(day, tuple(row.sale_id for row in nameless))
-    rows: list[Posted | Unsent] = [*calendar.posted]
-    if permit.by_person and permit.stop in ADOPTS:
-        rows += calendar.unsent  # perhaps there, and forgotten
-    low, high = _range([row.amount for row in rows])
-    if may_replace and low <= rest <= high:
-        stamps = [row.created_at for row in rows]
-        return ReplaceDay(day, min(stamps), max(stamps), rest)
+    if replaced:
+        return replaced
     if 0 < len(suspects) <= CHEAPER_TO_REPLACE:
         return TakeOut(day, tuple(row.sale_id for row in suspects), -rest)
     everything = _untried(calendar.posted, permit)
+    low, high = _range([row.amount for row in _perhaps_there(calendar, permit)])
     if permit.by_person and everything and low <= rest <= high:
         # Some may be missing while others are twice; once none is missing, the rest says more.
         return TakeOut(day, tuple(row.sale_id for row in everything), None)
     return Leave(day, rest, _why_left(calendar, permit, rest))
+
+
+def _replace_day(day: date, calendar: CalendarDay, permit: Permit) -> ReplaceDay | None:
+    """Empty the day, where that is allowed and only sales of ours can make the difference."""
+    rows = _perhaps_there(calendar, permit)
+    # On a day of which not even an old ledger knows more than this, others may have written it.
+    known = calendar.posted or (permit.stop == "old_ledger" and rows)
+    if not (permit.may_replace and known and day not in permit.tried_days):
+        return None
+    low, high = _range([row.amount for row in rows])
+    if not low <= calendar.rest <= high:
+        return None
+    stamps = [row.created_at for row in rows]
+    return ReplaceDay(day, min(stamps), max(stamps), calendar.rest)
+
+
+def _perhaps_there(calendar: CalendarDay, permit: Permit) -> list[Posted | Unsent]:
+    """What was posted, and where a person says so what may have been, and was forgotten."""
+    forgotten_too = permit.by_person and permit.stop in ADOPTS
+    return [*calendar.posted, *(calendar.unsent if forgotten_too else ())]
 
 
 def _range(amounts: Sequence[int]) -> tuple[int, int]:

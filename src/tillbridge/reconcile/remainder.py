@@ -5,7 +5,7 @@ is what `plan` sets out to get. Amounts are minor units.
 """
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, takewhile
 
 from tillbridge.reconcile.causes import Cause, CauseName
 
@@ -201,19 +201,28 @@ def _at_shared(day: CalendarDay) -> Cause:
     return Cause(CauseName.MISSING, surprise, 0, text)
 
 
-def forgotten(day: CalendarDay) -> tuple[Unsent, ...] | None:
+def forgotten(day: CalendarDay, last_request_ms: int | None = None) -> tuple[Unsent, ...] | None:
     """The waiting sales that are there already, if the rest is just the sum of the first of them,
     in the order in which they closed, in exactly one way.
+
+    Args:
+        day: the day.
+        last_request_ms: when the last request was sent from this machine, if that is known. Of
+            sales of amount zero at the end no total tells; those that closed later are not there.
     """
     rows = sorted(day.unsent, key=lambda row: (row.closed_ms, row.sale_id))
     found: list[int] = []
     total = 0
     for count, row in enumerate(rows, start=1):
         total += row.amount
-        if total == day.surprise:
+        if total == day.surprise and row.amount:
             found.append(count)
-    if total == day.surprise and rows:
-        return tuple(rows)  # all of them: nothing less is as likely
+    if total == day.surprise:
+        found = found[-1:]  # all of them: nothing less is as likely
     if len(found) != 1:
         return None
-    return tuple(rows[: found[0]])
+    there = rows[: found[0]]
+    zeros = list(takewhile(lambda row: not row.amount, rows[found[0] :]))
+    if last_request_ms is not None:
+        return (*there, *(row for row in zeros if row.closed_ms <= last_request_ms))
+    return (*there, *zeros) if total == day.surprise or not zeros else None

@@ -4,7 +4,7 @@ Reads only, but for one thing: in an old copy of the ledger, doubts are let go, 
 that settled them is lost.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -64,6 +64,8 @@ class Looker:
         totals: knows the zone of Connecteam's days.
         policies: by Connecteam id.
         locations: the ledger's ids of the Lightspeed locations that feed each.
+        last_request_ms: when the last request was sent from this machine, epoch milliseconds;
+            None if nothing remembers it.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Looker:
         totals: TotalsReader,
         policies: Mapping[int, TargetPolicy],
         locations: Mapping[int, Sequence[int]],
+        last_request_ms: Callable[[], int | None],
     ) -> None:
         self._ledger = ledger
         self._account = account
@@ -81,6 +84,7 @@ class Looker:
         self._totals = totals
         self._policies = policies
         self._locations = locations
+        self._last_request_ms = last_request_ms
 
     def span(self, row: RepairRow) -> Span:
         """The days to be read: all of the base, because the reading becomes the next one."""
@@ -151,6 +155,7 @@ class Looker:
             tried_parts=frozenset(tried.get("parts", ())),
             tried_days=frozenset(date.fromisoformat(day) for day in tried.get("days", ())),
             most_deletes=max(0, most),
+            last_request_ms=self._last_request_ms(),
         )
 
 
