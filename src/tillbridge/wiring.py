@@ -219,6 +219,7 @@ class Bridge:
                     targets.stop(
                         commit, row.connecteam_id, "old_ledger", "the ledger is an old copy", now
                     )
+                    targets.note_strange_writes(commit, row.connecteam_id, now)
                     removals.begin_old_windows_anew(commit, row.connecteam_id, now)
         # First the ledger, then the file: were the file ahead after a crash between the two, the
         # ledger would look like an old copy.

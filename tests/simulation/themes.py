@@ -281,7 +281,8 @@ def _repairs(plan: Plan, rng: Random) -> None:
     plan.crashes = rng.choice((0.0, 0.01))
     plan.connecteam_zone = ZoneInfo(rng.choice(("UTC", "Europe/London")))
     plan.lag_s = rng.choice((0.0, 30.0, LAG_S - 1))
-    _each_trade(plan, zeros=0.0, amended=rng.choice((0.0, 0.1)))
+    # That totals cannot show rows of zero, nor one row for another of its amount, is a stated limit.
+    _each_trade(plan, zeros=0.0, nothing=0.0, kept=0.0, amended=rng.choice((0.0, 0.1)))
 
 
 THEMES: dict[str, _Maker] = {

@@ -65,7 +65,8 @@ class Venue:
 @dataclass(slots=True)
 class Trade:
     """How a venue trades; shares are between 0 and 1, and most sales come in bursts, spread like
-    a bell around a moment. `retold` is the share of the amended sales whose amount stays,
+    a bell around a moment. `retold` is the share of the amended sales whose amount stays, `kept`
+    that of those whose lines stay, `nothing` that of the sales whose lines add up to zero,
     `steady` that of the sales outside of bursts.
     """
 
@@ -78,8 +79,10 @@ class Trade:
     nameless: float = 0.0
     losses: float = 0.12
     zeros: float = 0.08
+    nothing: float = 0.03
     spread_s: float = 2400.0
     retold: float = 0.0
+    kept: float = 0.2
     steady: float = 0.3
     amended_within_s: float = 20_000.0
     bursts: list[float] = field(default_factory=list)
@@ -154,7 +157,7 @@ def _one_sale(
         again = {**payload, "accountReference": reference}
         if trade.retold and rng.random() < trade.retold:
             again["type"] = "SALE" if payload["type"] == "UPDATE" else "UPDATE"
-        elif rng.random() < 0.8:
+        elif rng.random() < 1 - trade.kept:
             again |= _content(rng, venue, trade)
         if rng.random() < 0.2:
             again["timeClosed"] = _stamp(closed + timedelta(seconds=rng.randint(-1500, 1500)))
@@ -171,7 +174,7 @@ def _content(rng: Random, venue: Venue, trade: Trade) -> dict[str, Any]:
     lines = [_line(rng, venue, sign) for _ in range(rng.choice((1, 1, 2, 3)))]
     if losses <= kind < zeros:
         sale_type, lines = rng.choice(("FLOAT", "TRANSFER", "CANCEL")), []
-    elif zeros <= kind < zeros + 0.03:
+    elif zeros <= kind < zeros + trade.nothing:
         first = _line(rng, venue, 1)
         lines = [first, {**first, **{k: f"-{first[k]}" for k in _AMOUNTS}}]
     elif rng.random() < trade.refused:

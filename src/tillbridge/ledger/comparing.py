@@ -77,6 +77,18 @@ def given_up(view: Connection, connecteam_id: int, first_s: int, last_s: int) ->
     return list(view.execute(query).all())
 
 
+def attempted(
+    view: Connection, connecteam_id: int, first_s: int, last_s: int
+) -> list[tuple[int, int]]:
+    """(first, last) stamp of each attempt that touches these seconds."""
+    query = select(part.c.first_created, part.c.last_created).where(
+        part.c.connecteam_id == connecteam_id,
+        part.c.first_created <= last_s,
+        part.c.last_created >= first_s,
+    )
+    return [(row[0], row[1]) for row in view.execute(query)]
+
+
 def fingerprint(
     view: Connection, connecteam_id: int, first: date, last: date
 ) -> tuple[Any, ...] | None:

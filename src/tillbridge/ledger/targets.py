@@ -192,6 +192,16 @@ def stop(commit: Connection, connecteam_id: int, name: str, reason: str, now: Mo
     return True
 
 
+def note_strange_writes(commit: Connection, connecteam_id: int, now: Moment) -> None:
+    """A ledger that is not this one may have written or deleted until now: what it did may act
+    for T yet, and show after L.
+    """
+    set_values(
+        commit, connecteam_id, acked_boot_s=now.boot_s, deleted_boot_s=now.boot_s,
+        boot_id=now.boot_id,
+    )  # fmt: skip
+
+
 def clear_stop(commit: Connection, connecteam_id: int, why: str, now: Moment) -> None:
     row = _row(commit, connecteam_id)
     if row.stop is not None:

@@ -134,6 +134,10 @@ class Permit:
     most_deletes: int = 200
     last_request_ms: int | None = None
 
+    def took_out(self, row: Posted | Unsent) -> bool:
+        """Whether this repair deleted a sale, so that it waits to be posted again."""
+        return row.sale_id in self.tried_sales
+
 
 def plan(days: Mapping[date, CalendarDay], permit: Permit) -> list[Step]:
     """One step, or none, for each day; what one day spends, the next cannot."""
@@ -263,9 +267,9 @@ def _at_exclusive(day: date, calendar: CalendarDay, permit: Permit) -> Step:
 def _replace_day(day: date, calendar: CalendarDay, permit: Permit) -> ReplaceDay | None:
     """Empty the day, where that is allowed and only sales of ours can make the difference."""
     rows = _perhaps_there(calendar, permit)
-    # On a day of which not even an old ledger knows more than this, others may have written it.
-    known = calendar.posted or (permit.stop == "old_ledger" and rows)
-    if not (permit.may_replace and known and day not in permit.tried_days):
+    # Of a day on which nothing was ever sent, all may be others'; not where the ledger is old.
+    own = calendar.posted or calendar.attempted or permit.stop == "old_ledger"
+    if not (permit.may_replace and rows and own and day not in permit.tried_days):
         return None
     low, high = _range([row.amount for row in rows])
     if not low <= calendar.rest <= high:
@@ -275,9 +279,12 @@ def _replace_day(day: date, calendar: CalendarDay, permit: Permit) -> ReplaceDay
 
 
 def _perhaps_there(calendar: CalendarDay, permit: Permit) -> list[Posted | Unsent]:
-    """What was posted, and where a person says so what may have been, and was forgotten."""
+    """What was posted, also what this repair has taken out since; and where a person says so,
+    what may have been posted, and was forgotten.
+    """
     forgotten_too = permit.by_person and permit.stop in ADOPTS
-    return [*calendar.posted, *(calendar.unsent if forgotten_too else ())]
+    unsent = [row for row in calendar.unsent if forgotten_too or permit.took_out(row)]
+    return [*calendar.posted, *unsent]
 
 
 def _range(amounts: Sequence[int]) -> tuple[int, int]:
@@ -290,6 +297,8 @@ def _range(amounts: Sequence[int]) -> tuple[int, int]:
 def _why_left(calendar: CalendarDay, permit: Permit, rest: int) -> str:
     if any(calendar.undecided):
         return "requests of that day are held for a person; see `tillbridge doubts list`"
+    if not calendar.posted and calendar.attempted:
+        return "none of tillbridge's own sales is left there, so that it cannot be its own"
     if not calendar.posted:
         return "tillbridge posted nothing on that day, so that it cannot be its own"
     if rest < 0:

@@ -63,6 +63,7 @@ class CalendarDay:
         undecided: the sums, of this day, of requests in doubt or held.
         abandoned: (part id, sum) of attempts given up as lost that lie within this day.
         known_foreign: what others were last found to have there; None if never looked.
+        attempted: something was sent there, whatever came of it since.
     """
 
     total: int
@@ -72,6 +73,7 @@ class CalendarDay:
     undecided: tuple[int, ...] = ()
     abandoned: tuple[tuple[int, int], ...] = ()
     known_foreign: int | None = None
+    attempted: bool = False
 
     @property
     def rest(self) -> int:

@@ -29,12 +29,14 @@ class Side:
         rows: every sale that closed, or is stamped, on them or two days around.
         there: held parts whose sales certainly are at Connecteam.
         given_up: attempts decided as not landed.
+        attempts: (first, last) stamp of every attempt, whatever came of it.
         foreign: what others were last found to have there, by day.
     """
 
     rows: Sequence[ComparedRow]
     there: frozenset[int]
     given_up: Sequence[ComparedRow]
+    attempts: Sequence[tuple[int, int]]
     foreign: Mapping[date, int]
 
 
@@ -51,6 +53,7 @@ def look(
         comparing.sales_within(view, key, location_ids, start_ms, end_ms),
         frozenset(comparing.held_but_there(view, key)),
         comparing.given_up(view, key, start_ms // 1000, end_ms // 1000),
+        comparing.attempted(view, key, start_ms // 1000, end_ms // 1000),
         {date.fromisoformat(day): amount for day, amount in foreign.items()},
     )
 
@@ -158,6 +161,7 @@ def calendar_days(
             unsent[day].append(Unsent(row.id, row.closed_ms or 0, row.amount, row.created_at))
         elif row.state in (SaleState.IN_DOUBT, SaleState.HELD) and row.part_id is not None:
             undecided[day][row.part_id] += row.amount
+    attempts = {(stamp_day(first), stamp_day(last)) for first, last in side.attempts}
     return {
         day: CalendarDay(
             total=total,
@@ -171,6 +175,7 @@ def calendar_days(
                 if stamp_day(part.first_created) == day == stamp_day(part.last_created)
             ),
             known_foreign=side.foreign.get(day),
+            attempted=any(first <= day <= last for first, last in attempts),
         )
         for day, total in totals.items()
     }
