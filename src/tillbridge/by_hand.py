@@ -13,7 +13,7 @@ from tillbridge.account import Account
 from tillbridge.alarms import Alarms
 from tillbridge.doubt import final_in
 from tillbridge.errors import UsageError
-from tillbridge.ledger import parts, removals, sales, targets, verdicts
+from tillbridge.ledger import generation, parts, removals, sales, targets, verdicts
 from tillbridge.ledger.parts import Moment, PartRow
 from tillbridge.ledger.store import Ledger
 from tillbridge.policy import DoubtPolicy, TargetPolicy
@@ -124,6 +124,7 @@ class ByHand:
                 if word is Word.LANDED:
                     until_ms = last_request_ms or row.stop_ms
                     posted += sales.post_waiting(commit, row.connecteam_id, until_ms)
+                    generation.note_old(commit)
                 for doubtful in parts.open_parts(commit, row.connecteam_id):
                     if doubtful.state == PartState.DOUBT:
                         verdicts.hold(commit, doubtful, now, "posting had been stopped meanwhile")

@@ -194,8 +194,11 @@ class Corrector:
         with self._ledger.commit() as commit:
             self._account.note_deleted(commit, answer)
             if is_gone:
-                found = Found.THERE if answer.status == 200 else absent
-                corrections.acknowledge_delete(commit, row, now, answer.request_id, found)
+                if answer.status == 404 and corrections.is_of_a_lost_ledger(commit, row):
+                    corrections.forget_id(commit, row, now)
+                else:
+                    found = Found.THERE if answer.status == 200 else absent
+                    corrections.acknowledge_delete(commit, row, now, answer.request_id, found)
                 self._alarms.resolve(f"delete_refused:{row.id}")
                 return 0.0
             if not answer.not_sent:

@@ -212,6 +212,8 @@ class Bridge:
         with self.ledger.commit() as commit:
             known, newest = generation.read(commit), generation.newest_batch(commit)
             is_old = mark.generation > known or mark.batch_id > newest
+            if is_old:
+                generation.note_old(commit)
             for row in targets.every(commit):
                 if row.stop in UNTIL_RESTART:
                     targets.clear_stop(commit, row.connecteam_id, "restarted", now)

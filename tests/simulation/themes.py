@@ -3,7 +3,7 @@
 A seed from `FIRST` on is a themed world: its thousands name the theme, the rest is its number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -75,9 +75,17 @@ def _calm(seed: int, rng: Random) -> Plan:
     return plan
 
 
-def _places(plan: Plan, rng: Random, count: int, *, exclusive: bool, replace: bool) -> None:
+def _places(
+    plan: Plan,
+    rng: Random,
+    count: int,
+    *,
+    exclusive: bool,
+    replace: bool,
+    currencies: Sequence[str] = ("GBP", "JPY"),
+) -> None:
     plan.targets = [
-        Target(101 + n, rng.choice(("GBP", "JPY")), exclusive, replace) for n in range(count)
+        Target(101 + n, rng.choice(currencies), exclusive, replace) for n in range(count)
     ]
     plan.venues = [
         Venue(9001 + n, home.id, home.currency, "Europe/London")
@@ -273,7 +281,7 @@ def _latecomers(plan: Plan, rng: Random) -> None:
 
 def _repairs(plan: Plan, rng: Random) -> None:
     """People delete and double rows that are ours, and ask for repairs; some of an old ledger."""
-    _places(plan, rng, 1, exclusive=True, replace=rng.random() < 0.6)
+    _places(plan, rng, 1, exclusive=True, replace=rng.random() < 0.6, currencies=("GBP",))
     plan.damage, plan.repairs = rng.choice((0.0, 0.1, 0.2)), rng.choice((0.05, 0.3))
     plan.restore = not plan.damage or rng.random() < 0.3
     plan.post_faults = rng.choice((0.0, 0.2))
@@ -281,6 +289,7 @@ def _repairs(plan: Plan, rng: Random) -> None:
     plan.crashes = rng.choice((0.0, 0.01))
     plan.connecteam_zone = ZoneInfo(rng.choice(("UTC", "Europe/London")))
     plan.lag_s = rng.choice((0.0, 30.0, LAG_S - 1))
+    # Small amounts would add up to each other by chance.
     # That totals cannot show rows of zero, nor one row for another of its amount, is a stated limit.
     _each_trade(plan, zeros=0.0, nothing=0.0, kept=0.0, amended=rng.choice((0.0, 0.1)))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from tillbridge.ledger import counts, events, parts, removals, sales, targets
+from tillbridge.ledger import counts, events, generation, parts, removals, sales, targets
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.removals import ASKED_FOR, Found, Purpose, RemovalRow, RemovalState
 from tillbridge.ledger.schema import correction, event, part, sale
@@ -231,6 +231,24 @@ def acknowledge_delete(
     fresh = commit.execute(_pending.where(sale.c.id == row.id)).one_or_none()
     if fresh is not None:  # Lightspeed may have taken it back while the delete was under way
         _apply(commit, fresh, now)
+
+
+def is_of_a_lost_ledger(view: Connection, item: RemovalRow) -> bool:
+    """Whether a delete is for a sale that a ledger which is lost may have posted anew."""
+    source = parts.find(view, item.part_id) if item.part_id is not None else None
+    return source is not None and source.batch_id <= generation.old_until_batch(view)
+
+
+def forget_id(commit: Connection, item: RemovalRow, now: Moment) -> None:
+    """There is nothing under this id, and that says nothing: the sale may be there under another.
+    Its amount stays in E, and what was wanted of it goes on without an id.
+    """
+    commit.execute(
+        update(sale)
+        .where(sale.c.id == item.sale_id, sale.c.transaction_id == item.transaction_id)
+        .values(transaction_id=None)
+    )
+    removals.set_state(commit, item, RemovalState.DONE, now, reason=str(Found.ELSEWHERE))
 
 
 def hold(commit: Connection, row: CorrectionRow, reason: str, now: Moment) -> int:

@@ -5,17 +5,38 @@ from sqlalchemy import Connection, delete, func, insert, select
 from tillbridge.ledger.schema import batch, meta
 
 _KEY = "generation"
+_OLD_UNTIL = "old_until_batch"
 
 
 def read(view: Connection) -> int:
     """The generation that this ledger last saw; 0 if it never posted."""
-    value = view.execute(select(meta.c.value).where(meta.c.key == _KEY)).scalar_one_or_none()
-    return 0 if value is None else int(value)
+    return _number(view, _KEY)
 
 
 def write(commit: Connection, value: int) -> None:
-    commit.execute(delete(meta).where(meta.c.key == _KEY))
-    commit.execute(insert(meta).values(key=_KEY, value=str(value)))
+    _keep(commit, _KEY, value)
+
+
+def note_old(commit: Connection) -> None:
+    """This ledger is, or was, an old copy: of what it posted until now, another may have taken
+    any transaction back and posted it anew, under an id that nobody knows.
+    """
+    _keep(commit, _OLD_UNTIL, newest_batch(commit))
+
+
+def old_until_batch(view: Connection) -> int:
+    """The last request whose transactions may have other ids by now; 0 if there is none."""
+    return _number(view, _OLD_UNTIL)
+
+
+def _number(view: Connection, key: str) -> int:
+    value = view.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+    return 0 if value is None else int(value)
+
+
+def _keep(commit: Connection, key: str, value: int) -> None:
+    commit.execute(delete(meta).where(meta.c.key == key))
+    commit.execute(insert(meta).values(key=key, value=str(value)))
 
 
 def newest_batch(view: Connection) -> int:

@@ -62,6 +62,7 @@ class Found(StrEnum):
     THERE = "it was there"
     MISSING = "it was not there"
     UNSURE = "it was not there, or an earlier delete without an answer had taken it"
+    ELSEWHERE = "not there under this id, but perhaps under one that a lost ledger knew"
 
 
 ASKED_FOR = (Purpose.RULES, Purpose.PURGE)

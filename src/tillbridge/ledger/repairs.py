@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from tillbridge.ledger import corrections, counts, events, parts, sales, targets
+from tillbridge.ledger import corrections, counts, events, generation, parts, sales, targets
 from tillbridge.ledger.parts import Moment
 from tillbridge.ledger.removals import Purpose
 from tillbridge.ledger.schema import correction, repair, sale
@@ -139,6 +139,8 @@ def adopt(commit: Connection, sale_ids: Sequence[int], now: Moment) -> int:
     sources = [row.location_id for row in rows]
     counts.move(commit, counts.shift(sources, SaleState.WAITING, SaleState.POSTED))
     _note_each(commit, now, "repair_adopted", [row.id for row in rows])
+    if rows:
+        generation.note_old(commit)
     return len(rows)
 
 

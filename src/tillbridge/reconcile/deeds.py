@@ -125,7 +125,7 @@ class Deeds:
                 return False
             with self._ledger.view() as view:
                 done = removals.get(view, removal_id)
-            if done.reason != Found.THERE:
+            if done.reason not in (Found.THERE, Found.ELSEWHERE):
                 missing += int(done.total)
         return True
 
