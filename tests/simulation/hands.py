@@ -65,7 +65,7 @@ class Hands:
             ).first()
             row = targets.get(view, key)
         stop = row.stop if row is not None else None
-        if last is not None and last.state == repairs.WORKING:
+        if last is not None and last.state == repairs.WORKING and last.by_person:
             return "a repair is under way"
         if self._asked.get(key, -1e9) < self._changed_s + LAG_S:
             self._ask(key, by_person=True)
@@ -150,8 +150,13 @@ class Hands:
             known = set(view.execute(select(sale.c.transaction_id)).scalars())
             wanted = sim.checker.wanted(view, key)
         real = sim.shelf.live_values(key)
-        for value in (wanted - real).elements():
-            sim.shelf.copy(value)
+        missing = wanted - real
+        for row in sim.shelf.rows.values():  # their ids are kept: support brings them back
+            if not row.live and not row.foreign and missing[row.value] > 0:
+                missing[row.value] -= 1
+                sim.shelf.bring_back(row)
+        if missing.total():
+            raise WrongError(f"missing, and no person deleted it: {missing}")
         too_many = real - wanted
         for row in sorted(sim.shelf.rows.values(), key=lambda row: row.id in known):
             if row.live and not row.foreign and too_many[row.value] > 0:

@@ -88,6 +88,15 @@ class Shelf:
         self._copied[value] += 1
         self.add(value)
 
+    def bring_back(self, row: Row) -> None:
+        """A deleted row is there again, as it was."""
+        now = self._clock.true_s
+        row.applied_s, row.visible_s = now, now + self._lag()
+        row.gone_s = row.gone_visible_s = None
+        self._copied[row.value] += 1
+        self._live[row.value] += 1
+        self._story.tell(f"back {row.id}")
+
     def remove(self, row: Row, *, by_person: bool = False, in_window: bool = False) -> None:
         """A row goes: by its id, as part of a window, or because a person deletes it."""
         free = by_person or in_window or self.pardoned or self.repairs

@@ -30,7 +30,7 @@ from tillbridge.replace import NOT_TODAY, WILL_PASS
 MOST_ROUNDS = 8
 _AGAIN_S = 60.0
 _BUSY_S = 10.0
-_MORE_QUOTA_S = 3600.0
+_HOUR_S = 3600.0
 
 _NO_PROOF = "totals there do not show what was posted, so that they prove nothing"
 _WRONG_ZONE = (
@@ -130,14 +130,16 @@ class Repairer:
             doubtful = comparing.has_doubt(view, key)
         assert target is not None
         if target.stop == "old_ledger":  # then neither its doubts nor its windows go on
-            busy, doubtful = [row for row in busy if row.purpose != Purpose.REPLACE], False
+            if doubtful and not row.by_person:
+                return _HOUR_S  # that it is old, only a person may decide
+            busy, doubtful = [other for other in busy if other.purpose != Purpose.REPLACE], False
         if busy or doubtful:
             return _BUSY_S
         patience = self._doubts.patience(target.lag_worst_s, target.lag_count)
         mature_s = quiet_of(target, now).mature_in(patience)
         later_s = self._look_at_boot_s.get(key, 0.0) - now.boot_s
         if self._account.left_today() < LEAVES:
-            return _MORE_QUOTA_S
+            return _HOUR_S
         return max(mature_s, later_s, 0.0)
 
     # -- a round --------------------------------------------------------------------------------
@@ -169,7 +171,7 @@ class Repairer:
             return self._end(case, left)
         refusal = self._begin(case, doing, stays=stays)
         if refusal in WILL_PASS:
-            return _MORE_QUOTA_S if refusal == NOT_TODAY else _AGAIN_S
+            return _HOUR_S if refusal == NOT_TODAY else _AGAIN_S
         if refusal is not None:
             return self._carry_out(case, _without_windows(steps, refusal), should_stop)
         return 0.0 if stays else self._act(case, doing, should_stop)
