@@ -238,7 +238,7 @@ class Checker:
 
     def applied(self, row: Any) -> list[Any]:
         request = self.connecteam.requests.get(row.batch_id)
-        if self.restored and self.was_amended(row):
+        if (self.restored or self.plan.repairs) and self.was_amended(row):
             return self._forgotten(row)
         if request is None:
             return []
@@ -248,7 +248,7 @@ class Checker:
 
     def _forgotten(self, row: Any) -> list[Any]:
         """The row of a held sale that another ledger had sent, under a number that this one gave
-        again: found by its look.
+        again, or of which only a copy by another hand is left: found by its look.
         """
         looks = [(row.connecteam_id, row.first_created, row.total)] * len(row.sale_ids)
         shelf = self.connecteam.shelf

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from simulation.plan import LAG_S
+from simulation.plan import LAG_S, Plan
 from simulation.world import WrongError
 from tillbridge.ledger import parts, removals, repairs, targets
 from tillbridge.ledger.schema import part, repair, sale
@@ -32,6 +32,7 @@ class Hands:
         self._changed_s = -1e9
         self._asked: dict[int, float] = {}
         self._left: dict[int, int] = {}
+        self._corrected: set[int] = set()
 
     def happen(self) -> None:
         """Between passes: a row goes or is doubled; a repair is asked for, by night or by day."""
@@ -71,6 +72,9 @@ class Hands:
             self._ask(key, by_person=True)
             return "a repair is asked for"
         if stop is None and (last is None or last.state == repairs.DONE):
+            if key not in self._corrected and not _is_exclusive(sim.plan, key):
+                self._correct(key)  # among others' rows, a copy of ours passes for theirs
+                self._corrected.add(key)
             return None
         return self._not_repaired(key, stop, last)
 
@@ -163,3 +167,7 @@ class Hands:
                 too_many[row.value] -= 1
                 sim.shelf.remove(row, by_person=True)
         self._changed_s = sim.clock.true_s - LAG_S
+
+
+def _is_exclusive(plan: Plan, key: int) -> bool:
+    return any(target.exclusive for target in plan.targets if target.id == key)

@@ -281,7 +281,9 @@ def _latecomers(plan: Plan, rng: Random) -> None:
 
 def _repairs(plan: Plan, rng: Random) -> None:
     """People delete and double rows that are ours, and ask for repairs; some of an old ledger."""
-    _places(plan, rng, 1, exclusive=True, replace=rng.random() < 0.6, currencies=("GBP",))
+    exclusive = rng.random() < 0.8
+    replace = exclusive and rng.random() < 0.6
+    _places(plan, rng, 1, exclusive=exclusive, replace=replace, currencies=("GBP",))
     plan.damage, plan.repairs = rng.choice((0.0, 0.1, 0.2)), rng.choice((0.05, 0.3))
     plan.restore = not plan.damage or rng.random() < 0.3
     plan.post_faults = rng.choice((0.0, 0.2))

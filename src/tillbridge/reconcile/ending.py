@@ -48,7 +48,9 @@ class Ender:
                 commit, case.row, [line_of(step, case.days, case.policy) for step in left]
             )
             repairs.end(commit, case.row, state, now.wall_ms)
-            if not case.policy.exclusive:
+            # An old ledger cannot tell what is others' and what it has forgotten: were that noted
+            # as theirs, the next repair would find nothing left to explain, and send it again.
+            if not case.policy.exclusive and case.target.stop != "old_ledger":
                 rests = {step.day: case.days[step.day].rest for step in left if step.amount}
                 if rests:
                     targets.note_foreign_amounts(commit, key, rests)

@@ -185,6 +185,10 @@ def _free_step(day: date, calendar: CalendarDay, permit: Permit) -> Step:
     for part_id, total in calendar.abandoned:
         if total == rest and part_id not in permit.tried_parts:
             return DropCopies(day, (), part_id)
+    # Not found by an id from before the ledger was an old copy, which alone would prove nothing.
+    gone = [r for r in calendar.posted if not r.has_id and r.sale_id in permit.tried_sales]
+    if gone and sum(row.amount for row in gone) == -rest:
+        return PutBack(day, tuple(row.sale_id for row in gone))
     likely = _likely_missing(calendar, permit, rest)
     if likely:
         return TakeOut(day, tuple(row.sale_id for row in likely), -rest)
