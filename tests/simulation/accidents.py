@@ -42,6 +42,8 @@ class Accidents:
         if self._plan.restore:
             self._copy_at_s = self._plan.until_s * self._rng.uniform(0.2, 0.5)
             self._restore_at_s = self._plan.until_s * self._rng.uniform(0.6, 0.9)
+            if self._plan.restore_soon and self._rng.random() < 0.5:
+                self._restore_at_s = self._copy_at_s + 1.0
 
     # -- what is planted beforehand ---------------------------------------------------------------
 
@@ -219,7 +221,8 @@ class Accidents:
             _copy_ledger(sim.path, self._copy)
             sim.end_process()  # the generation tells a copy only from before a start
             sim.story.tell("a copy of the ledger is made")
-        if sim.clock.true_s >= self._restore_at_s and self._copy is not None:
+        soon = not self._plan.restore_soon or self._has_just_posted()
+        if sim.clock.true_s >= self._restore_at_s and self._copy is not None and soon:
             self._restore_at_s = float("inf")
             sim.end_process()
             self._pardon_zero_sums()
@@ -229,6 +232,11 @@ class Accidents:
             sim.checker.restored = sim.checker.old_in_place = True
             sim.story.reach("an old ledger is put in place")
             sim.story.tell("an old ledger is put in place")
+
+    def _has_just_posted(self) -> bool:
+        now = self._sim.clock.true_s
+        latest = max((row.applied_s for row in self._sim.shelf.rows.values()), default=now)
+        return now - latest < 120.0 or now > 0.97 * self._plan.until_s
 
     def _pardon_zero_sums(self) -> None:
         """At an exclusive location only totals show that a ledger is old. They cannot show rows

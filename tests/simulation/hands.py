@@ -155,14 +155,15 @@ class Hands:
             wanted = sim.checker.wanted(view, key)
         real = sim.shelf.live_values(key)
         missing = wanted - real
-        for row in sim.shelf.rows.values():  # their ids are kept: support brings them back
+        rows = sorted(sim.shelf.rows.values(), key=lambda row: row.id not in known)
+        for row in rows:  # their ids are kept: support brings them back
             if not row.live and not row.foreign and missing[row.value] > 0:
                 missing[row.value] -= 1
                 sim.shelf.bring_back(row)
         if missing.total():
             raise WrongError(f"missing, and no person deleted it: {missing}")
         too_many = real - wanted
-        for row in sorted(sim.shelf.rows.values(), key=lambda row: row.id in known):
+        for row in reversed(rows):
             if row.live and not row.foreign and too_many[row.value] > 0:
                 too_many[row.value] -= 1
                 sim.shelf.remove(row, by_person=True)

@@ -39,6 +39,7 @@ class Plan:
         damage: people delete or double rows that are ours.
         repairs: they ask for a repair; then an old ledger is repaired, too, instead of the newest
             put back.
+        restore_soon: an old ledger is put in place just after the newest one has posted.
         theme: the situation that the world is made for; see `themes`.
     """
 
@@ -83,6 +84,7 @@ class Plan:
     delete_kinds: tuple[str, ...] = DELETE_FAULTS
     damage: float = 0.0
     repairs: float = 0.0
+    restore_soon: bool = False
     theme: str = ""
 
     @property

@@ -280,20 +280,31 @@ def _latecomers(plan: Plan, rng: Random) -> None:
 
 
 def _repairs(plan: Plan, rng: Random) -> None:
-    """People delete and double rows that are ours, and ask for repairs; some of an old ledger."""
+    """People delete and double rows that are ours, and ask for repairs."""
     exclusive = rng.random() < 0.8
     replace = exclusive and rng.random() < 0.6
+    # Small amounts would add up to each other by chance.
     _places(plan, rng, 1, exclusive=exclusive, replace=replace, currencies=("GBP",))
-    plan.damage, plan.repairs = rng.choice((0.0, 0.1, 0.2)), rng.choice((0.05, 0.3))
-    plan.restore = not plan.damage or rng.random() < 0.3
+    plan.damage, plan.repairs = rng.choice((0.1, 0.2)), rng.choice((0.05, 0.3))
     plan.post_faults = rng.choice((0.0, 0.2))
     plan.delete_faults = rng.choice((0.0, 0.4))
     plan.crashes = rng.choice((0.0, 0.01))
     plan.connecteam_zone = ZoneInfo(rng.choice(("UTC", "Europe/London")))
     plan.lag_s = rng.choice((0.0, 30.0, LAG_S - 1))
-    # Small amounts would add up to each other by chance.
     # That totals cannot show rows of zero, nor one row for another of its amount, is a stated limit.
     _each_trade(plan, zeros=0.0, nothing=0.0, kept=0.0, amended=rng.choice((0.0, 0.1)))
+
+
+def _old_repairs(plan: Plan, rng: Random) -> None:
+    """As `repairs`, of an old ledger; the newest one has emptied windows and filled them again."""
+    _repairs(plan, rng)
+    plan.restore = plan.restore_soon = True
+    plan.damage = rng.choice((0.0, 0.1, 0.3))
+    if rng.random() < 0.5:
+        _places(plan, rng, 1, exclusive=True, replace=True, currencies=("GBP",))
+        plan.post_faults, plan.post_kinds = 0.5, _PARTIAL
+        # Late sales, whose windows reach into those of before the copy.
+        _each_trade(plan, zeros=0.0, nothing=0.0, kept=0.0, late=0.5)
 
 
 THEMES: dict[str, _Maker] = {
@@ -314,5 +325,6 @@ THEMES: dict[str, _Maker] = {
     "retold": _retold,
     "latecomers": _latecomers,
     "repairs": _repairs,
+    "old repairs": _old_repairs,
 }
 """New ones at the end: a seed names its theme by its place."""

@@ -328,4 +328,32 @@ MUTANTS = (
         "            parts.move_rows(commit, part_id, SaleState.SENDING, SaleState.WAITING)\n",
         "            parts.move_rows(commit, part_id, SaleState.SENDING, SaleState.POSTED)\n",
     ),
+    Mutant(
+        "believe what totals show as soon as an old ledger is in place",
+        ("old repairs",),
+        "bases.py",
+        '        if row.stop == "old_ledger" and quiet.mature_in(patience) > 0:\n',
+        '        if row.stop == "old_ledger" and quiet.mature_in(patience) < 0:\n',
+    ),
+    Mutant(
+        "call what an old ledger has forgotten others'",
+        ("old repairs",),
+        "reconcile/ending.py",
+        '            if not case.policy.exclusive and case.target.stop != "old_ledger":\n',
+        "            if not case.policy.exclusive:\n",
+    ),
+    Mutant(
+        "repair by totals that may still lag",
+        ("repairs",),
+        "reconcile/repairing.py",
+        "        return max(mature_s, later_s, 0.0)\n",
+        "        return max(later_s, 0.0)\n",
+    ),
+    Mutant(
+        "take all that waits over where only the first of it is there",
+        ("old repairs",),
+        "reconcile/remainder.py",
+        "    there = rows[: found[0]]\n",
+        "    there = rows\n",
+    ),
 )
