@@ -174,3 +174,13 @@ def test_what_an_old_ledger_forgot_is_all_or_the_first_in_one_way_only():
     assert forgotten(CalendarDay(800, (), unsent=waiting)) == waiting[:2]
     assert forgotten(CalendarDay(500, (), unsent=waiting)) is None  # one, or three
     assert forgotten(CalendarDay(300, (), unsent=waiting)) is None
+
+
+def test_whether_sales_of_nothing_were_forgotten_only_the_last_request_can_tell():
+    waiting = tuple(Unsent(n, 100 * n, amount) for n, amount in enumerate((500, 0, 0, 300)))
+    assert forgotten(CalendarDay(500, (), unsent=waiting)) is None
+    assert forgotten(CalendarDay(500, (), unsent=waiting), 150) == waiting[:2]
+    assert forgotten(CalendarDay(800, (), unsent=waiting), 150) == waiting
+    ends = (*waiting, Unsent(4, 400, 0))
+    assert forgotten(CalendarDay(800, (), unsent=ends)) == ends
+    assert forgotten(CalendarDay(800, (), unsent=ends), 350) == waiting

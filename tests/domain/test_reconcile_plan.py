@@ -167,3 +167,40 @@ def test_an_old_ledger_is_told_nothing_by_ids_and_some_stops_are_ended_by_no_rep
         assert isinstance(step(day(-200, 100, 200), permit), Leave)
     by_night = Permit(exclusive=True, may_replace=True, by_person=False, stop="old_ledger")
     assert isinstance(step(calendar, by_night), Leave)
+
+
+def test_an_old_ledgers_day_is_emptied_even_if_it_remembers_nothing_of_it():
+    waiting = (Unsent(8, 1, 300, 9_000), Unsent(9, 2, 400, 9_060))
+    calendar = day(650, unsent=waiting)
+    old = Permit(exclusive=True, may_replace=True, by_person=True, stop="old_ledger")
+    assert step(calendar, old) == ReplaceDay(DAY, 9_000, 9_060, 650)
+    assert isinstance(step(calendar, REPLACE), Leave)  # else it may all be somebody else's
+    assert isinstance(step(day(650_000, unsent=waiting), old), Leave)
+
+
+def test_a_day_from_which_all_was_taken_out_is_still_known_to_be_ours():
+    taken_out = (Unsent(8, 1, 300, 9_000), Unsent(9, 2, 400, 9_060))
+    permit = Permit(True, True, by_person=True, tried_sales=frozenset({8, 9}))
+    assert step(day(300, unsent=taken_out, attempted=True), permit) == ReplaceDay(
+        DAY, 9_000, 9_060, 300
+    )
+    left = step(day(300, unsent=taken_out, attempted=True), HOLD)
+    assert isinstance(left, Leave)
+    assert "none of tillbridge's own" in left.reason
+    assert isinstance(step(day(300, unsent=taken_out), permit), Leave)  # never sent there
+
+
+def test_what_was_not_found_under_an_old_id_goes_back_only_if_just_that_is_missing():
+    tried = Permit(exclusive=True, may_replace=False, by_person=True, tried_sales=frozenset({1}))
+    rows = (Posted(0, 1000, 100, has_id=True), Posted(1, 1060, 250, has_id=False))
+    assert step(CalendarDay(100, rows), tried) == PutBack(DAY, (1,))
+    assert not isinstance(step(CalendarDay(250, rows), tried), PutBack)
+
+
+def test_a_sale_of_nothing_that_closed_after_the_last_request_is_not_taken_over():
+    old = Permit(True, False, by_person=True, stop="old_ledger", last_request_ms=250)
+    waiting = (Unsent(7, 100, 300), Unsent(8, 200, 0), Unsent(9, 300, 0))
+    assert step(day(300, 100, unsent=waiting), old) == Adopt(DAY, (7, 8), (), 300)
+    amended = (Amended(0, 50),)
+    calendar = day(350, 100, unsent=waiting, amended=amended)
+    assert step(calendar, old) == Adopt(DAY, (7, 8), (0,), 350)

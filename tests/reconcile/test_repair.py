@@ -323,3 +323,22 @@ def test_a_request_given_up_long_ago_that_arrives_after_all_is_taken_back(
         assert [line["action"] for line in here.repair(last=today)] == ["drop_copies"]
         here.assert_right()
         here.assert_goes_on()
+
+
+def test_a_strangers_amount_is_no_turned_sign_where_something_was_deleted(tmp_path: Path):
+    """D alone could be what was posted since the base with the other sign; but a delete is in it."""
+    with world(tmp_path) as here:
+        key, row = here.with_amount()
+        (reference,) = here.query("select reference from sale where transaction_id = :k", k=key)[0]
+        there = {one for one, _ in here.rows()}
+        here.sandbox.amend_sale(0, reference)
+        here.compare()
+        here.run(2)
+        (again,) = [new for one, new in here.rows() if one not in there]
+        here.run()
+        before, after = row.amount, again.amount
+        here.foreign(str(before - 2 * after), again)  # D is now minus what was posted
+        here.again()
+        here.sell()
+        here.run(2)
+        assert here.query("select stop, totals_differ from target") == [("unexplained", 0)]
