@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -328,16 +329,20 @@ def test_a_request_given_up_long_ago_that_arrives_after_all_is_taken_back(
 def test_a_strangers_amount_is_no_turned_sign_where_something_was_deleted(tmp_path: Path):
     """D alone could be what was posted since the base with the other sign; but a delete is in it."""
     with world(tmp_path) as here:
+        here.sandbox.delete_at_connecteam(here.with_amount()[0])
+        here.repair()  # takes a new base
         key, row = here.with_amount()
         (reference,) = here.query("select reference from sale where transaction_id = :k", k=key)[0]
-        there = {one for one, _ in here.rows()}
         here.sandbox.amend_sale(0, reference)
         here.compare()
-        here.run(2)
-        (again,) = [new for one, new in here.rows() if one not in there]
-        here.run()
-        before, after = row.amount, again.amount
-        here.foreign(str(before - 2 * after), again)  # D is now minus what was posted
+        here.run(3)
+        here.assert_right()
+        ((acknowledged, base),) = here.query("select acknowledged, base_part_id from target")
+        ((posted,),) = here.query(
+            "select sum(amount) from sale where state = 'posted' and part_id > :b", b=base or 0
+        )
+        assert acknowledged != posted
+        here.foreign(str(Decimal(-posted - acknowledged) / 100), row)  # D is now minus that
         here.again()
         here.sell()
         here.run(2)
