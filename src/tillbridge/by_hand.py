@@ -124,13 +124,14 @@ class ByHand:
                 if word is Word.LANDED:
                     until_ms = last_request_ms or row.stop_ms
                     posted += sales.post_waiting(commit, row.connecteam_id, until_ms)
-                    generation.note_old(commit)
                 for doubtful in parts.open_parts(commit, row.connecteam_id):
                     if doubtful.state == PartState.DOUBT:
                         verdicts.hold(commit, doubtful, now, "posting had been stopped meanwhile")
                 targets.clear_stop(commit, row.connecteam_id, f"a person: {reason}", now)
                 # Only a new base knows what is there; the next process takes it.
                 targets.set_values(commit, row.connecteam_id, base_id=None)
+            if posted:
+                generation.note_old(commit)
         return posted
 
     def _refuse_before_final(self, commit: Connection, row: PartRow, now: Moment) -> None:

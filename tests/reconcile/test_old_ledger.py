@@ -1,46 +1,13 @@
 """A restored old ledger, with and without its high-water mark: brought up to date, never doubled."""
 
-import shutil
-from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from reconcile.world import World, world
+from reconcile.backups import back_up, delete_one_of_the_last, grow_old, restore, stops, trade
+from reconcile.world import world
 from tillbridge.by_hand import Word
 from tillbridge.reconcile.causes import CauseName
-
-
-def back_up(here: World) -> Path:
-    here.stop()
-    copy = here.home.ledger.with_name("copy.db")
-    shutil.copyfile(here.home.ledger, copy)
-    here.start()
-    return copy
-
-
-def restore(here: World, copy: Path, *, with_mark: bool) -> None:
-    here.stop()
-    for end in ("-wal", "-shm"):
-        here.home.ledger.with_name(f"ledger.db{end}").unlink(missing_ok=True)
-    shutil.copyfile(copy, here.home.ledger)
-    if not with_mark:
-        here.home.ledger.with_name("ledger.db.generation").unlink()
-    here.start()
-    here.compare()
-
-
-def trade(here: World, sales: int, *, days_ago: int = 0) -> None:
-    day = here.day - timedelta(days=days_ago)
-    ago = datetime.now(UTC) - datetime.combine(day, time(14), UTC)
-    for number in range(sales):
-        here.sandbox.close_sale(0, ago=ago - number * (ago / 400))
-    here.compare(day)  # they came late: it is the whole day that brings them
-
-
-def stops(here: World) -> list[Any]:
-    return [row[0] for row in here.query("select stop from target where stop is not null")]
 
 
 @pytest.mark.parametrize(("exclusive", "with_mark"), [(True, True), (True, False), (False, True)])
@@ -67,11 +34,7 @@ def test_what_an_old_ledger_forgot_is_taken_over_not_sent_again(
 
 def test_an_old_ledger_is_repaired_only_by_a_persons_command(tmp_path: Path):
     with world(tmp_path) as here:
-        copy = back_up(here)
-        trade(here, 5)
-        here.run(2)
-        restore(here, copy, with_mark=True)
-        here.run(2)
+        grow_old(here, 5)
         assert [line["action"] for line in here.repair(by_person=False)][-1:] != ["adopt"]
         assert stops(here) == ["old_ledger"]
         here.assert_right()
@@ -135,8 +98,7 @@ def test_where_a_day_may_be_emptied_an_old_ledger_is_right_even_if_totals_do_not
         copy = back_up(here)
         trade(here, 6)
         here.run(2)
-        key = next(key for key, row in here.rows()[-4:] if row.amount > 0)
-        here.sandbox.delete_at_connecteam(key)
+        delete_one_of_the_last(here)
         restore(here, copy, with_mark=True)
         here.run(2)
         assert stops(here) == ["old_ledger"]
@@ -148,11 +110,7 @@ def test_where_a_day_may_be_emptied_an_old_ledger_is_right_even_if_totals_do_not
 
 def test_what_was_taken_over_and_is_amended_later_is_held_for_a_person(tmp_path: Path):
     with world(tmp_path) as here:
-        copy = back_up(here)
-        trade(here, 4)
-        here.run(2)
-        restore(here, copy, with_mark=True)
-        here.run(2)
+        grow_old(here, 4)
         assert [line["action"] for line in here.repair()] == ["adopt"]
         (reference,) = here.query("select reference from sale where transaction_id is null")[0]
         here.sandbox.amend_sale(0, reference)
@@ -227,11 +185,7 @@ def test_after_an_old_ledger_an_id_that_is_not_there_proves_nothing(tmp_path: Pa
 
 def test_after_an_old_ledger_what_people_delete_still_comes_back(tmp_path: Path):
     with world(tmp_path) as here:
-        copy = back_up(here)
-        trade(here, 4)
-        here.run(2)
-        restore(here, copy, with_mark=True)
-        here.run(2)
+        grow_old(here, 4)
         here.repair()
         here.sandbox.delete_at_connecteam(here.with_amount()[0])
         done = [line["action"] for line in here.repair()]

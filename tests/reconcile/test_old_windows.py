@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconcile.test_old_ledger import back_up, restore, stops, trade
+from reconcile.backups import back_up, delete_one_of_the_last, grow_old, restore, stops, trade
 from reconcile.world import World, world
 from tillbridge.by_hand import Word
 from tillbridge.days import utc_midnight_s
@@ -75,11 +75,7 @@ def test_a_repair_that_dies_when_it_has_begun_does_not_send_what_it_would_have_t
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with world(tmp_path) as here:
-        copy = back_up(here)
-        trade(here, 7)
-        here.run(2)
-        restore(here, copy, with_mark=True)
-        here.run(2)
+        grow_old(here, 7)
 
         def dies(*_: object) -> bool:
             raise KeyboardInterrupt
@@ -101,8 +97,7 @@ def _damage(here: World) -> None:
     for days in (1, 0):
         trade(here, 6, days_ago=days)
         here.run(2)
-        key = next(key for key, row in here.rows()[-4:] if row.amount > 0)
-        here.sandbox.delete_at_connecteam(key)
+        delete_one_of_the_last(here)
 
 
 def test_several_days_of_an_old_ledger_are_emptied_before_anything_is_sent(tmp_path: Path):
@@ -133,8 +128,7 @@ def test_where_a_day_may_not_be_emptied_after_all_the_stop_stays(tmp_path: Path)
         copy = back_up(here)
         trade(here, 6)
         here.run(2)
-        key = next(key for key, row in here.rows()[-4:] if row.amount > 0)
-        here.sandbox.delete_at_connecteam(key)
+        delete_one_of_the_last(here)
         restore(here, copy, with_mark=True)
         with here.ledger.commit() as commit:
             targets.note_foreign(commit, here.place.connecteam_id, [here.day])
