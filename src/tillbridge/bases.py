@@ -203,9 +203,10 @@ class Bases:
             abandoned = targets.abandoned(view, row)
         patience = self._doubts.patience(row.lag_worst_s, row.lag_count)
         quiet = quiet_of(row, reading.taken)
-        if row.stop == "old_ledger" and quiet.mature_in(patience) > 0:
+        strange_s = doubt.Quiet(deleted_s=quiet.deleted_s).mature_in(patience)
+        if row.stop == "old_ledger" and strange_s > 0:
             # Even what looks right may only lack what the other ledger wrote last.
-            self._look_later(key, quiet.mature_in(patience))
+            self._look_later(key, strange_s)
             return None
         if base is None and row.stop == "old_ledger":
             self._watches[key].look_at_boot_s = reading.taken.boot_s + _STOP_RECHECK_S

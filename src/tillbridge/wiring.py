@@ -214,6 +214,8 @@ class Bridge:
             is_old = mark.generation > known or mark.batch_id > newest
             if is_old:
                 generation.note_old(commit)
+            # The newest ledger, put back after an old copy that sent nothing, knows every request.
+            others = mark.batch_id > newest or mark.wall_ms > generation.newest_started_ms(commit)
             for row in targets.every(commit):
                 if row.stop in UNTIL_RESTART:
                     targets.clear_stop(commit, row.connecteam_id, "restarted", now)
@@ -221,7 +223,8 @@ class Bridge:
                     targets.stop(
                         commit, row.connecteam_id, "old_ledger", "the ledger is an old copy", now
                     )
-                    targets.note_strange_writes(commit, row.connecteam_id, now)
+                    if others:
+                        targets.note_strange_writes(commit, row.connecteam_id, now)
                     removals.begin_old_windows_anew(commit, row.connecteam_id, now)
         # First the ledger, then the file: were the file ahead after a crash between the two, the
         # ledger would look like an old copy.

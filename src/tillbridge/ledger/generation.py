@@ -42,3 +42,9 @@ def _keep(commit: Connection, key: str, value: int) -> None:
 def newest_batch(view: Connection) -> int:
     """The id of the newest request; 0 if there is none."""
     return int(view.execute(select(func.coalesce(func.max(batch.c.id), 0))).scalar_one())
+
+
+def newest_started_ms(view: Connection) -> int:
+    """When the newest request was about to be sent, epoch milliseconds; 0 if there is none."""
+    query = select(batch.c.started_ms).order_by(batch.c.id.desc()).limit(1)
+    return int(view.execute(query).scalar_one_or_none() or 0)

@@ -332,8 +332,8 @@ MUTANTS = (
         "believe what totals show as soon as an old ledger is in place",
         ("old repairs",),
         "bases.py",
-        '        if row.stop == "old_ledger" and quiet.mature_in(patience) > 0:\n',
-        '        if row.stop == "old_ledger" and quiet.mature_in(patience) < 0:\n',
+        '        if row.stop == "old_ledger" and strange_s > 0:\n',
+        '        if row.stop == "old_ledger" and strange_s < 0:\n',
     ),
     Mutant(
         "call what an old ledger has forgotten others'",
