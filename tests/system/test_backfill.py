@@ -183,7 +183,7 @@ def test_the_plan_is_told_before_it_starts_and_without_starting(make: Callable[.
 def test_a_service_that_waits_for_a_backfill_reads_and_the_backfill_posts_that_first(
     make: Callable[..., Made],
 ):
-    sandbox, home = make(days=3, sales_per_day=900, post_latency_ms=900)
+    sandbox, home = make(days=3, sales_per_day=900, post_latency_ms=600)
     words = ("backfill", "--from", sandbox.first_day.isoformat())
     with home.service(*words) as history:
         history.until(lambda: sandbox.counters().get("connecteam.post", 0) >= 1)
