@@ -267,10 +267,10 @@ def test_interrupted_it_finds_its_slices_again_and_reads_only_the_rest(make: Mak
 
 
 def test_a_backfill_begun_in_weeks_loses_and_doubles_nothing(make: Make):
-    vendor, home = make(1500, 3)
+    vendor, home = make(3000, 3)
     home.backfill(most_pages=10)
     begun = home.states()[SaleState.POSTED]
-    assert 0 < begun < 1500
+    assert 0 < begun < 3000
     start_ms = min(home.slices())[0]
     with home.ledger.commit() as commit:
         commit.execute(delete(backfill))
@@ -279,7 +279,7 @@ def test_a_backfill_begun_in_weeks_loses_and_doubles_nothing(make: Make):
             cursor_ms=start_ms + 40_000_000, done=False,
         ))  # fmt: skip
     home.backfill()
-    assert_all_arrived(vendor, home, 1500)
+    assert_all_arrived(vendor, home, 3000)
 
 
 def test_only_the_parts_that_may_have_company_leave_their_location_open(make: Make):
